@@ -1,0 +1,343 @@
+"""The frozen request types: everything that changes the pixels, and nothing else."""
+
+import hashlib
+import json
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue, StringConstraints
+
+from webui.contract.fields import Frozen, Param
+
+SEED_MAX = 2**32 - 1
+"""The largest seed; the older UI draws below it, and every noise source accepts it."""
+
+Text = Annotated[str, StringConstraints(max_length=100_000)]
+Name = Annotated[str, StringConstraints(max_length=300)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Seed = Annotated[int, Field(ge=-1, le=SEED_MAX)]
+
+
+class ResizeMode(StrEnum):
+    """How a picture of another shape is brought to the target size."""
+
+    JUST_RESIZE = "just_resize"
+    CROP_AND_RESIZE = "crop_and_resize"
+    RESIZE_AND_FILL = "resize_and_fill"
+    LATENT_UPSCALE = "latent_upscale"
+
+
+class NoiseSourceName(StrEnum):
+    """Which generator draws the noise; the same seed gives another picture on another source."""
+
+    CPU = "cpu"
+    GPU = "gpu"
+    NV = "nv"
+
+
+class Blob(Frozen):
+    """An uploaded picture, kept under the hash of its bytes."""
+
+    kind: Literal["blob"] = "blob"
+    sha256: Sha256
+
+
+class Rooted(Frozen):
+    """A file below a configured root, made only by the server; it must not have changed."""
+
+    kind: Literal["rooted"] = "rooted"
+    root_id: Name
+    relative_path: Text
+    size: int
+    mtime_ns: int
+
+
+class OutputOf(Frozen):
+    """The `n`-th picture that another item of the same job makes."""
+
+    kind: Literal["output"] = "output"
+    item: Annotated[int, Field(ge=0)]
+    n: Annotated[int, Field(ge=0)] = 0
+
+
+ImageRef = Annotated[Blob | Rooted | OutputOf, Field(discriminator="kind")]
+
+
+class Prompt(Frozen):
+    """The words that steer the picture."""
+
+    positive: Annotated[
+        Text,
+        Param("Prompt", "What the picture should show. (word:1.2) gives a word more weight.",
+              infotext="Prompt", axis=True, multiline=True),
+    ] = ""
+    negative: Annotated[
+        Text,
+        Param("Negative prompt", "What the picture should not show.",
+              infotext="Negative prompt", axis=True, multiline=True),
+    ] = ""
+    styles: Annotated[
+        tuple[Name, ...],
+        Param("Styles", "Saved pieces of prompt that are added to both prompts.",
+              infotext="Styles", axis=True, choices="styles"),
+    ] = ()
+
+
+class Model(Frozen):
+    """Which weights draw."""
+
+    checkpoint: Annotated[
+        Name,
+        Param("Checkpoint", "The model that draws. Empty: the one chosen in the settings.",
+              infotext="Model", axis=True, choices="checkpoints"),
+    ] = ""
+    clip_skip: Annotated[
+        int, Field(ge=1, le=12),
+        Param("Clip skip", "Take the text encoder's output this many layers before its end.",
+              infotext="Clip skip", axis=True, step=1),
+    ] = 1
+
+
+class Sampling(Frozen):
+    """How the noise is taken away."""
+
+    sampler: Annotated[
+        Name,
+        Param("Sampling method", "The solver that walks from noise to picture.",
+              infotext="Sampler", axis=True, choices="samplers"),
+    ] = "dpmpp_2m"
+    schedule: Annotated[
+        Name,
+        Param("Schedule type", "How the noise levels are spaced. Automatic: as the sampler likes.",
+              infotext="Schedule type", axis=True, choices="schedules"),
+    ] = "automatic"
+    steps: Annotated[
+        int, Field(ge=1, le=150),
+        Param("Sampling steps", "More steps: finer and slower. 20 is enough for most samplers.",
+              infotext="Steps", axis=True, step=1),
+    ] = 20
+    cfg_scale: Annotated[
+        float, Field(ge=1, le=30),
+        Param("CFG Scale", "How strongly the picture follows the prompt.",
+              infotext="CFG scale", axis=True, step=0.5),
+    ] = 7.0
+    eta: Annotated[
+        float | None, Field(ge=0, le=1),
+        Param("Eta", "How much fresh noise each step adds. Empty: the sampler's own value.",
+              infotext="Eta", axis=True, step=0.01),
+    ] = None
+    s_churn: Annotated[
+        float, Field(ge=0, le=100),
+        Param("Sigma churn", "Extra noise in Euler and Heun.",
+              infotext="Sigma churn", axis=True, step=0.01),
+    ] = 0.0
+    s_tmin: Annotated[
+        float, Field(ge=0, le=10),
+        Param("Sigma tmin", "Churn only above this noise level.",
+              infotext="Sigma tmin", axis=True, step=0.01),
+    ] = 0.0
+    s_tmax: Annotated[
+        float, Field(ge=0, le=999),
+        Param("Sigma tmax", "Churn only below this noise level; 0 means no limit.",
+              infotext="Sigma tmax", axis=True, step=0.01),
+    ] = 0.0
+    s_noise: Annotated[
+        float, Field(ge=0, le=1.1),
+        Param("Sigma noise", "Scale of the noise that is added while sampling.",
+              infotext="Sigma noise", axis=True, step=0.001),
+    ] = 1.0
+    pack: Annotated[
+        int, Field(ge=1, le=16),
+        Param("Images per pass", "Run several images of a batch in one forward pass: faster on "
+              "a GPU, equal to single images only within rounding.", infotext="Pack", step=1),
+    ] = 1
+
+
+class Canvas(Frozen):
+    """Size and number of the pictures."""
+
+    width: Annotated[
+        int, Field(ge=64, le=2048, multiple_of=8),
+        Param("Width", "Width in pixels, a multiple of 8.",
+              infotext="Size-1", axis=True, step=8),
+    ] = 512
+    height: Annotated[
+        int, Field(ge=64, le=2048, multiple_of=8),
+        Param("Height", "Height in pixels, a multiple of 8.",
+              infotext="Size-2", axis=True, step=8),
+    ] = 512
+    batch_count: Annotated[
+        int, Field(ge=1, le=1000),
+        Param("Batch count", "How many batches are made, one after the other.", step=1),
+    ] = 1
+    batch_size: Annotated[
+        int, Field(ge=1, le=16),
+        Param("Batch size", "How many images a batch holds. Seeds count upward.", step=1),
+    ] = 1
+    tiling: Annotated[
+        bool,
+        Param("Tiling", "Make a picture whose edges fit together.",
+              infotext="Tiling", axis=True),
+    ] = False
+
+
+class Noise(Frozen):
+    """Where the randomness comes from."""
+
+    seed: Annotated[
+        Seed,
+        Param("Seed", "The same seed with the same settings gives the same picture; "
+              "-1 draws a new one.", infotext="Seed", axis=True, step=1),
+    ] = -1
+    variation_seed: Annotated[
+        Seed,
+        Param("Variation seed", "A second seed that is blended into the first; -1 draws one.",
+              infotext="Variation seed", axis=True, step=1),
+    ] = -1
+    variation_strength: Annotated[
+        float, Field(ge=0, le=1),
+        Param("Variation strength", "0 is the seed alone, 1 the variation seed alone.",
+              infotext="Variation seed strength", axis=True, step=0.01),
+    ] = 0.0
+    resize_from_width: Annotated[
+        int, Field(ge=0, le=2048, multiple_of=8),
+        Param("Resize seed from width", "Keep the composition that the seed has at this width; "
+              "0 is off.", infotext="Seed resize from-1", axis=True, step=8),
+    ] = 0
+    resize_from_height: Annotated[
+        int, Field(ge=0, le=2048, multiple_of=8),
+        Param("Resize seed from height", "Keep the composition that the seed has at this height; "
+              "0 is off.", infotext="Seed resize from-2", axis=True, step=8),
+    ] = 0
+    source: Annotated[
+        NoiseSourceName,
+        Param("Random number source", "CPU is the same on every machine; NV imitates an NVIDIA "
+              "card on any machine.", infotext="RNG", axis=True, choices="noise_sources"),
+    ] = NoiseSourceName.CPU
+
+
+class Source(Frozen):
+    """The picture that is painted over."""
+
+    image: Annotated[
+        ImageRef, Param("Source image", "The picture to start from.", infotext="Init image")
+    ]
+    denoising_strength: Annotated[
+        float, Field(ge=0, le=1),
+        Param("Denoising strength", "0 keeps the picture, 1 ignores it.",
+              infotext="Denoising strength", axis=True, step=0.01),
+    ] = 0.75
+    resize_mode: Annotated[
+        ResizeMode,
+        Param("Resize mode", "What happens when the picture has another shape than the result.",
+              infotext="Resize mode", axis=True, choices="resize_modes"),
+    ] = ResizeMode.JUST_RESIZE
+    exact_steps: Annotated[
+        bool,
+        Param("Do exactly the amount of steps", "Run all the steps whatever the denoising "
+              "strength, as the hires pass does.", infotext="Img2img exact steps", axis=True),
+    ] = False
+    zero_strength_step: Annotated[
+        bool,
+        Param("One step at strength 0", "The older UI runs one step even at denoising strength 0; "
+              "off, strength 0 gives the resized picture.", infotext="Zero strength step"),
+    ] = False
+    noise_multiplier: Annotated[
+        float, Field(ge=0, le=1.5),
+        Param("Noise multiplier", "Scales the noise laid over the picture at the start.",
+              infotext="Noise multiplier", axis=True, step=0.001),
+    ] = 1.0
+
+
+class Hires(Frozen):
+    """A second pass at a larger size over the first picture."""
+
+    upscaler: Annotated[
+        Name,
+        Param("Upscaler", "How the first picture is enlarged.",
+              infotext="Hires upscaler", axis=True, choices="hires_upscalers"),
+    ] = "latent"
+    steps: Annotated[
+        int, Field(ge=0, le=150),
+        Param("Hires steps", "Steps of the second pass; 0: as many as the first.",
+              infotext="Hires steps", axis=True, step=1),
+    ] = 0
+    denoising_strength: Annotated[
+        float, Field(ge=0, le=1),
+        Param("Hires denoising strength", "How far the second pass may change the picture.",
+              infotext="Hires denoising strength", axis=True, step=0.01),
+    ] = 0.7
+    scale: Annotated[
+        float, Field(ge=1, le=4),
+        Param("Upscale by", "Factor of enlargement; the two sizes below replace it.",
+              infotext="Hires upscale", axis=True, step=0.05),
+    ] = 2.0
+    width: Annotated[
+        int, Field(ge=0, le=4096, multiple_of=8),
+        Param("Resize width to", "Width after the second pass; 0: from the height or factor.",
+              infotext="Hires resize-1", axis=True, step=8),
+    ] = 0
+    height: Annotated[
+        int, Field(ge=0, le=4096, multiple_of=8),
+        Param("Resize height to", "Height after the second pass; 0: from the width or factor.",
+              infotext="Hires resize-2", axis=True, step=8),
+    ] = 0
+    sampler: Annotated[
+        Name,
+        Param("Hires sampling method", "Empty: the same as in the first pass.",
+              infotext="Hires sampler", axis=True, choices="samplers"),
+    ] = ""
+    schedule: Annotated[
+        Name,
+        Param("Hires schedule type", "Empty: the same as in the first pass.",
+              infotext="Hires schedule type", axis=True, choices="schedules"),
+    ] = ""
+    prompt: Annotated[
+        Text,
+        Param("Hires prompt", "Empty: the same as in the first pass.",
+              infotext="Hires prompt", multiline=True),
+    ] = ""
+    negative_prompt: Annotated[
+        Text,
+        Param("Hires negative prompt", "Empty: the same as in the first pass.",
+              infotext="Hires negative prompt", multiline=True),
+    ] = ""
+
+
+class ScriptCall(Frozen):
+    """A plugin script by name, with its arguments as plain JSON."""
+
+    name: Name
+    args: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
+
+    def __hash__(self) -> int:
+        return hash((self.name, json.dumps(self.args, sort_keys=True)))
+
+
+class GenerationRequest(Frozen):
+    """One wish for pictures; text to image is image to image with no source."""
+
+    kind: Literal["generation"] = "generation"
+    prompt: Prompt = Prompt()
+    model: Model = Model()
+    sampling: Sampling = Sampling()
+    canvas: Canvas = Canvas()
+    noise: Noise = Noise()
+    source: Source | None = None
+    hires: Hires | None = None
+    script: ScriptCall | None = None
+    effects: tuple[ScriptCall, ...] = ()
+
+    @property
+    def mode(self) -> Literal["txt2img", "img2img"]:
+        """The community's word for this kind of request."""
+        return "txt2img" if self.source is None else "img2img"
+
+
+AnyRequest = GenerationRequest
+"""Every kind of work is a job; further kinds join here, told apart by `kind`."""
+
+
+def digest(value: Frozen) -> str:
+    """A short name for a frozen value: the first 16 hex of the SHA-256 of its JSON."""
+    return hashlib.sha256(value.model_dump_json().encode()).hexdigest()[:16]

@@ -1,0 +1,102 @@
+"""Everything built in that has a name: ids for requests, labels for people, aliases from before.
+
+The server offers and checks names by this table without loading a worker; the worker's
+implementations are tested against it.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+
+from webui.contract.events import Word
+from webui.errors import NotFound
+
+SAMPLERS = (
+    Word(id="dpmpp_2m", label="DPM++ 2M", aliases=("k_dpmpp_2m",)),
+    Word(id="dpmpp_sde", label="DPM++ SDE", aliases=("k_dpmpp_sde",)),
+    Word(id="euler_a", label="Euler a", aliases=("k_euler_a", "k_euler_ancestral")),
+    Word(id="euler", label="Euler", aliases=("k_euler",)),
+    Word(id="heun", label="Heun", aliases=("k_heun",)),
+    Word(id="ddim", label="DDIM"),
+    Word(id="unipc", label="UniPC"),
+    Word(id="lcm", label="LCM", aliases=("k_lcm",)),
+)
+SCHEDULES = (
+    Word(id="automatic", label="Automatic"),
+    Word(id="uniform", label="Uniform"),
+    Word(id="karras", label="Karras"),
+    Word(id="exponential", label="Exponential"),
+    Word(id="polyexponential", label="Polyexponential"),
+    Word(id="sgm_uniform", label="SGM Uniform", aliases=("SGMUniform",)),
+)
+RESIZE_MODES = (
+    Word(id="just_resize", label="Just resize"),
+    Word(id="crop_and_resize", label="Crop and resize"),
+    Word(id="resize_and_fill", label="Resize and fill"),
+    Word(id="latent_upscale", label="Just resize (latent upscale)"),
+)
+HIRES_UPSCALERS = (
+    Word(id="latent", label="Latent"),
+    Word(id="latent_antialiased", label="Latent (antialiased)"),
+    Word(id="latent_bicubic", label="Latent (bicubic)"),
+    Word(id="latent_bicubic_antialiased", label="Latent (bicubic antialiased)"),
+    Word(id="latent_nearest", label="Latent (nearest)"),
+    Word(id="latent_nearest_exact", label="Latent (nearest-exact)"),
+    Word(id="lanczos", label="Lanczos"),
+    Word(id="nearest", label="Nearest"),
+)
+NOISE_SOURCES = (
+    Word(id="cpu", label="CPU"),
+    Word(id="gpu", label="GPU"),
+    Word(id="nv", label="NV"),
+)
+
+
+def builtin() -> dict[str, tuple[Word, ...]]:
+    """Every built-in vocabulary by its name, as `Param.choices` uses it."""
+    return {
+        "samplers": SAMPLERS,
+        "schedules": SCHEDULES,
+        "resize_modes": RESIZE_MODES,
+        "hires_upscalers": HIRES_UPSCALERS,
+        "noise_sources": NOISE_SOURCES,
+    }
+
+
+def merged(
+    base: Mapping[str, tuple[Word, ...]], more: Mapping[str, tuple[Word, ...]]
+) -> dict[str, tuple[Word, ...]]:
+    """`base` with the words of `more` appended where their ids are new."""
+    result = dict(base)
+    for name, words in more.items():
+        have = {word.id for word in result.get(name, ())}
+        result[name] = result.get(name, ()) + tuple(w for w in words if w.id not in have)
+    return result
+
+
+def find(words: Iterable[Word], name: str) -> Word | None:
+    """The word whose id, label or alias is `name`, ignoring case."""
+    wanted = name.casefold()
+    pool = tuple(words)
+    for word in pool:
+        if wanted in (word.id.casefold(), word.label.casefold()):
+            return word
+    for word in pool:
+        if any(wanted == alias.casefold() for alias in word.aliases):
+            return word
+    return None
+
+
+def resolve(kind: str, words: Iterable[Word], name: str, field: str = "") -> Word:
+    """The word called `name`; raises NotFound with the nearest labels."""
+    pool = tuple(words)
+    word = find(pool, name)
+    if word is None:
+        raise NotFound(kind, name, nearest([w.label for w in pool], name), field)
+    return word
+
+
+def nearest(labels: Iterable[str], name: str) -> list[str]:
+    """Up to three labels that look most like `name`."""
+    by_fold = {label.casefold(): label for label in labels}
+    close = difflib.get_close_matches(name.casefold(), by_fold, n=3, cutoff=0.4)
+    return [by_fold[c] for c in close]
