@@ -9,7 +9,6 @@ from annotated_types import Ge, Gt, Le, Lt, MultipleOf
 from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
 
-
 M = TypeVar("M", bound=BaseModel)
 
 
