@@ -1,0 +1,71 @@
+"""The catalog finds checkpoints by every name that people use for them."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from webui.errors import NotFound
+from webui.library.catalog import Catalog
+from webui.library.hashes import HashCache
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    folder = tmp_path / "models"
+    (folder / "starter" / "unet").mkdir(parents=True)
+    (folder / "starter" / "model_index.json").write_text("{}", encoding="utf-8")
+    (folder / "starter" / "unet" / "w.safetensors").write_bytes(b"w")
+    (folder / "Stable-diffusion" / "anime").mkdir(parents=True)
+    (folder / "Stable-diffusion" / "anime" / "Dreamy.safetensors").write_bytes(b"dream")
+    (folder / "Stable-diffusion" / "Dreamy.vae.safetensors").write_bytes(b"vae")
+    (folder / "Lora").mkdir()
+    (folder / "Lora" / "style.safetensors").write_bytes(b"lora")
+    return folder
+
+
+@pytest.fixture
+def catalog(models: Path, tmp_path: Path) -> Catalog:
+    return Catalog([models], HashCache(tmp_path / "hashes.json"))
+
+
+def test_checkpoints_are_listed_and_other_kinds_are_not(catalog: Catalog) -> None:
+    assert [f.name for f in catalog.checkpoints()] == ["anime/Dreamy.safetensors", "starter"]
+
+
+def test_no_name_means_the_starter_model(catalog: Catalog) -> None:
+    assert catalog.resolve("").name == "starter"
+
+
+@pytest.mark.parametrize(
+    "name", ["anime/Dreamy.safetensors", "dreamy", "Dreamy.safetensors", "anime_Dreamy"]
+)
+def test_a_checkpoint_answers_to_its_names(catalog: Catalog, name: str) -> None:
+    assert catalog.resolve(name).stem == "Dreamy"
+
+
+def test_a_hash_once_computed_is_in_the_title_and_finds_the_file(catalog: Catalog) -> None:
+    file = catalog.resolve("Dreamy")
+    sha256 = catalog.hashes.sha256(file.weights)
+    assert catalog.resolve(sha256[:10]).name == file.name
+    assert catalog.resolve(f"anime/Dreamy.safetensors [{sha256[:10]}]").name == file.name
+
+
+def test_a_changed_file_is_hashed_again(catalog: Catalog) -> None:
+    file = catalog.resolve("Dreamy")
+    before = catalog.hashes.sha256(file.weights)
+    file.weights.write_bytes(b"another dream")
+    assert catalog.hashes.sha256(file.weights) != before
+
+
+def test_an_unknown_name_offers_the_nearest(catalog: Catalog) -> None:
+    with pytest.raises(NotFound) as caught:
+        catalog.resolve("startr")
+    assert caught.value.nearest == ("starter",)
+    assert caught.value.field == "model.checkpoint"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+def test_a_link_that_leads_back_up_ends(models: Path, catalog: Catalog) -> None:
+    (models / "Stable-diffusion" / "loop").symlink_to(models, target_is_directory=True)
+    assert {f.stem for f in catalog.checkpoints()} == {"Dreamy", "starter"}

@@ -1,0 +1,1 @@
+"""Built-in scripts, registered through the public door."""
