@@ -1,0 +1,67 @@
+"""Denoisers around denoisers: each has the sampler's own view, `(x, sigma) -> denoised`."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from webui.diffusion.denoiser import Denoiser
+from webui.errors import NumericalError
+
+Report: TypeAlias = Callable[[float, Tensor, float], None]
+"""`(fraction, denoised, sigma)`: how far the pass is in [0, 1], and its latest estimate."""
+
+Check: TypeAlias = Callable[[], str | None]
+"""None to go on, "stop" to keep what there is, "cancel" to throw it away."""
+
+
+class Interrupted(Exception):
+    """A person asked the pass to end; carries the last clean estimate and the mode asked for."""
+
+    def __init__(self, denoised: Tensor | None, mode: str) -> None:
+        super().__init__(mode)
+        self.denoised = denoised  # (B, C, H, W); None if no network call was finished
+        self.mode = mode
+
+
+class Watched:
+    """Reports after each network call, and before each one asks whether to go on.
+
+    `sigmas` is the schedule being run, (n + 1,) descending: the fraction is read off the noise
+    level, so samplers with two calls per step need no special case. A stop asked for before
+    anything was estimated lets one call through, so that there is something to keep.
+
+    Raises:
+        Interrupted: when `check` answers "stop" or "cancel".
+        NumericalError: when an estimate contains NaN or infinity.
+    """
+
+    def __init__(self, denoiser: Denoiser, report: Report, check: Check, sigmas: Tensor) -> None:
+        self.denoiser = denoiser
+        self.report = report
+        self.check = check
+        self.sigmas: list[float] = sigmas.tolist()
+        self.fraction = 0.0
+        self.last: Tensor | None = None
+
+    def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """The wrapped denoiser's estimate, unchanged."""
+        mode = self.check()
+        if mode == "cancel" or (mode is not None and self.last is not None):
+            raise Interrupted(self.last, mode)
+        denoised = self.denoiser(x, sigma)
+        level = float(sigma)
+        if not bool(torch.isfinite(denoised).all()):
+            raise NumericalError(f"sampling at sigma {level:.4g}")
+        self.last = denoised
+        self.fraction = max(self.fraction, self._reached(level))
+        self.report(self.fraction, denoised, level)
+        if mode is not None:
+            raise Interrupted(denoised, mode)
+        return denoised
+
+    def _reached(self, sigma: float) -> float:
+        """The share of steps finished once the step that evaluates at `sigma` is done."""
+        steps = max(len(self.sigmas) - 1, 1)
+        return min(sum(level >= sigma for level in self.sigmas), steps) / steps
