@@ -1,0 +1,47 @@
+"""The launch flags, made from the declaration."""
+
+import argparse
+from collections.abc import Collection
+from typing import Any
+
+from webui.contract.fields import walk
+from webui.settings.declaration import Flag, Settings, flag_of
+from webui.settings.texts import from_assignments, parse
+
+_DEST = "setting:"
+
+
+def add_flags(parser: argparse.ArgumentParser, groups: Collection[str] | None = None) -> None:
+    """Give `parser` the flag of every setting (of `groups`) that has one, and `--set` for all."""
+    group = parser.add_argument_group("settings")
+    for leaf in walk(Settings):
+        flag = flag_of(leaf)
+        if flag is not None and (groups is None or leaf.path.split(".")[0] in groups):
+            _add(group, flag, leaf.path, leaf.param.help.replace("%", "%%"))
+    group.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", dest=_DEST + "any",
+        help="any setting by its name, as server.port=7861; may be repeated",
+    )  # fmt: skip
+
+
+def collect_flags(parsed: argparse.Namespace) -> dict[str, Any]:
+    """Values by path from what `parser` read; raises InvalidRequest on a wrong `--set`."""
+    given = vars(parsed)
+    values = from_assignments(given.get(_DEST + "any", ()))
+    for leaf in walk(Settings):
+        value = given.get(_DEST + leaf.path)
+        if value is not None:
+            values[leaf.path] = parse(leaf, value) if isinstance(value, str) else value
+    return values
+
+
+def _add(group: Any, flag: Flag, path: str, text: str) -> None:
+    if flag.sets is None:
+        name = flag.name.removeprefix("--").replace("-", "_").upper()
+        group.add_argument(flag.name, dest=_DEST + path, metavar=flag.metavar or name, help=text)
+    else:
+        # A missing switch must stay None: it must not override the file with a default.
+        group.add_argument(
+            flag.name, dest=_DEST + path, action="store_const", const=flag.sets, default=None,
+            help=text if flag.sets else f"do not {text[0].lower()}{text[1:]}",
+        )  # fmt: skip
