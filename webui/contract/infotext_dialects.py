@@ -1,0 +1,132 @@
+"""Infotext of older writers, rewritten into today's keys before it is read.
+
+Each rule is a function from fields to fields; `modernise` applies them in order. The rules are
+those of the older UI's reader, with one made faithful: a plain sampler name from before 1.9 stood
+for the model's uniform schedule, so that is what it becomes.
+"""
+
+import math
+import re
+
+from webui.contract.events import Word
+from webui.contract.infotext_grammar import Infotext
+from webui.contract.infotext_values import Words
+from webui.contract.vocabulary import find
+
+OURS = "palimpsest v"
+"""How our own Version begins: the older UI's readers take it for no version and apply no rule."""
+
+PLAIN_MEANT_UNIFORM = frozenset({
+    "dpm++ 2m", "dpm++ sde", "dpm++ 2m sde", "dpm++ 2m sde heun", "dpm++ 3m sde", "dpm++ 2s a",
+    "dpm2", "dpm2 a",
+})  # fmt: skip
+"""Samplers whose Automatic schedule is another one since 1.9 than their plain name was before."""
+
+_SAME = frozenset({"Use same sampler", "Use same scheduler", "Use same checkpoint"})
+_VERSION = re.compile(r"v?(\d+)\.(\d+)")
+_HASH_SUFFIX = re.compile(r"\([0-9a-fA-F]+\)$")
+
+
+def modernise(info: Infotext, words: Words) -> Infotext:
+    """The same settings in today's keys; text that this program wrote passes unchanged."""
+    fields = _eta(dict(info.fields))
+    if is_ours(info):
+        return Infotext(info.prompt, info.negative_prompt, fields)
+    fields = {key: value for key, value in fields.items() if value not in _SAME}
+    tags, fields = _network_tags(fields)
+    fields = _first_pass_size(fields)
+    fields = _schedule_in_name(fields, "Sampler", "Schedule type", words)
+    fields = _schedule_in_name(fields, "Hires sampler", "Hires schedule type", words)
+    fields = _old_plain_name(fields, words)
+    return Infotext(info.prompt + tags, info.negative_prompt, fields)
+
+
+def is_ours(info: Infotext) -> bool:
+    """Whether this program wrote the text; then an absent key means its default."""
+    return info.fields.get("Version", "").startswith(OURS)
+
+
+def before(version: str, major: int, minor: int) -> bool:
+    """Whether a version text is absent or older than `major.minor`; foreign forms are not."""
+    found = _VERSION.match(version)
+    if not version:
+        return True
+    return found is not None and (int(found[1]), int(found[2])) < (major, minor)
+
+
+def split_sampler(
+    name: str, samplers: tuple[Word, ...], schedules: tuple[Word, ...]
+) -> tuple[Word, Word] | None:
+    """The sampler and schedule in a combined name, as "DPM++ 2M Karras"; None where it is not one.
+
+    The longest schedule name is tried first: "SGM Uniform" also ends in "Uniform".
+    """
+    names = [(n, word) for word in schedules for n in (word.label, word.id, *word.aliases)]
+    for ending, schedule in sorted(names, key=lambda pair: -len(pair[0])):
+        if name.casefold().endswith(f" {ending.casefold()}"):
+            sampler = find(samplers, name[: -len(ending) - 1].strip())
+            if sampler is not None:
+                return sampler, schedule
+    return None
+
+
+def _schedule_in_name(
+    fields: dict[str, str], sampler: str, schedule: str, words: Words
+) -> dict[str, str]:
+    """Split "DPM++ 2M Karras"; a schedule given apart wins over the one in the name."""
+    samplers, schedules = words.get("samplers", ()), words.get("schedules", ())
+    name = fields.get(sampler, "").strip()
+    if not name or find(samplers, name) is not None:
+        return fields
+    parts = split_sampler(name, samplers, schedules)
+    if parts is None:
+        return fields
+    apart = fields.get(schedule, "")
+    if apart.strip().casefold() in ("", "automatic"):
+        apart = parts[1].label
+    return {**fields, sampler: parts[0].label, schedule: apart}
+
+
+def _old_plain_name(fields: dict[str, str], words: Words) -> dict[str, str]:
+    if "Schedule type" in fields or not before(fields.get("Version", ""), 1, 9):
+        return fields
+    word = find(words.get("samplers", ()), fields.get("Sampler", "").strip())
+    if word is None or word.label.casefold() not in PLAIN_MEANT_UNIFORM:
+        return fields
+    return {**fields, "Schedule type": "Uniform"}
+
+
+def _eta(fields: dict[str, str]) -> dict[str, str]:
+    if "Eta DDIM" not in fields or "Eta" in fields:
+        return fields
+    return {"Eta" if key == "Eta DDIM" else key: value for key, value in fields.items()}
+
+
+def _first_pass_size(fields: dict[str, str]) -> dict[str, str]:
+    """Writers up to 1.0: Size was the target and "First pass size" what is Size today."""
+    try:
+        first = [int(fields[f"First pass size-{side}"]) for side in (1, 2)]
+        size = [int(fields[f"Size-{side}"]) for side in (1, 2)]
+    except (KeyError, ValueError):
+        return fields
+    result = {key: v for key, v in fields.items() if not key.startswith("First pass size-")}
+    if first == [0, 0] and min(size) > 0:
+        scale = math.sqrt(512 * 512 / (size[0] * size[1]))
+        first = [math.ceil(scale * side / 64) * 64 for side in size]
+    for side, length in enumerate(first, start=1):
+        result[f"Hires resize-{side}"] = result[f"Size-{side}"]
+        result[f"Size-{side}"] = str(length)
+    return result
+
+
+def _network_tags(fields: dict[str, str]) -> tuple[str, dict[str, str]]:
+    """Prompt tags for hypernetworks and additional networks, which once were fields."""
+    rest, tags = dict(fields), ""
+    if rest.get("Hypernet"):
+        tags += f"<hypernet:{rest.pop('Hypernet')}:{rest.pop('Hypernet strength', '1.0')}>"
+    for n in range(1, 6):
+        if rest.get(f"AddNet Module {n}") == "LoRA" and rest.get(f"AddNet Model {n}"):
+            name = _HASH_SUFFIX.sub("", rest.pop(f"AddNet Model {n}"))
+            tags += f"\n<lora:{name}:{rest.pop(f'AddNet Weight A {n}', '1.0')}>"
+            rest.pop(f"AddNet Module {n}")
+    return tags, rest

@@ -1,0 +1,132 @@
+"""The grammar of infotext: prompt lines, a negative prompt, and one line of `key: value` fields.
+
+The form is the older UI's, byte for byte where it writes, and just as tolerant where it reads.
+Text that comes out of files is untrusted: it is cut and cleaned first, and every step here takes
+time in proportion to its length.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+MAX_CHARACTERS = 4_000_000
+"""Longer text is cut: four prompts of the longest kind, fully escaped, fit below."""
+
+LEAST_FIELDS = 3
+"""A last line with fewer `key: value` pairs is part of the prompt."""
+
+NEGATIVE = "Negative prompt:"
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_UNSAFE_IN_JSON = re.compile(r"[\x7f-\x9f\u2028\u2029]")
+_SIZE = re.compile(r"(\d+)x(\d+)")
+# The second alternative swallows a whole run that no colon follows: no start inside the run could
+# match either, and skipping it keeps the search linear.
+_FIELD = re.compile(
+    r'[ \-/]*(?P<key>\w[\w \-/]+):\s*(?P<value>"(?:[^\\"]++|\\.)++"(?=,|$)|[^,]*)(?:,|$)'
+    r"|[\w \-/]+"
+)
+
+
+@dataclass(frozen=True)
+class Infotext:
+    """Infotext taken apart; `fields` keeps the order and all values are strings.
+
+    A value of the form `512x768` stands under two keys, `Size-1` and `Size-2`.
+    """
+
+    prompt: str = ""
+    negative_prompt: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def clean(text: str) -> str:
+    """`text` made fit to be kept and shown: cut to `MAX_CHARACTERS`, without control characters.
+
+    Line ends become newlines; tabs stay.
+    """
+    cut = text[:MAX_CHARACTERS].replace("\r\n", "\n").replace("\r", "\n")
+    return _CONTROLS.sub(" ", cut)
+
+
+def parse(text: str) -> Infotext:
+    """Take infotext apart; text without a line of fields is all prompt. Never raises."""
+    *lines, last = clean(text).strip().split("\n")
+    fields = _fields(last)
+    if fields is None:
+        lines.append(last)
+    prompt, negative = split_prompts(lines)
+    return Infotext(prompt, negative, fields or {})
+
+
+def compose(prompt: str, negative: str, fields: Mapping[str, str]) -> str:
+    """The infotext of these parts: what `parse` takes apart.
+
+    A prompt that would not come back exactly (blank edges, control characters, a line that
+    starts like the negative prompt) is written a second time as a quoted field.
+    """
+    lines = [clean(prompt)] + ([f"{NEGATIVE} {clean(negative)}"] if negative else [])
+    read_back = split_prompts("\n".join(lines).split("\n"))
+    exact: dict[str, str] = {}
+    for key, wanted, got in zip(
+        ("Prompt", "Negative prompt"), (prompt, negative), read_back, strict=True
+    ):
+        if wanted != got:
+            exact[key] = wanted
+    *first, last = [*fields.items()] or [("", "")]
+    ordered = [*first, *exact.items(), last]
+    line = ", ".join(f"{key}: {quote(value)}" for key, value in ordered if key)
+    return "\n".join([*lines, line]).strip()
+
+
+def split_prompts(lines: Iterable[str]) -> tuple[str, str]:
+    """The prompt and the negative prompt from the lines above the fields."""
+    parts: tuple[list[str], list[str]] = ([], [])
+    side = 0
+    for raw in lines:
+        line = raw.strip()
+        if line.startswith(NEGATIVE):
+            side = 1
+            line = line[len(NEGATIVE) :].strip()
+        if line or parts[side]:
+            parts[side].append(line)
+    return "\n".join(parts[0]), "\n".join(parts[1])
+
+
+def quote(value: str) -> str:
+    """`value` as it stands in the line of fields: bare, or as a JSON string where it must be.
+
+    Beyond the older rule (comma, newline, colon) values are quoted that would otherwise change:
+    those that begin with a quotation mark, have blank edges or hold control characters.
+    """
+    plain = value == value.strip() == clean(value) and not value.startswith('"')
+    if plain and not any(mark in value for mark in ",\n:\u2028\u2029"):
+        return value
+    text = json.dumps(value, ensure_ascii=False)
+    return _UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _fields(line: str) -> dict[str, str] | None:
+    """The fields of a line, or None where they are too few for it to be one."""
+    found = [(m["key"], m["value"]) for m in _FIELD.finditer(line) if m["key"]]
+    if len(found) < LEAST_FIELDS:
+        return None
+    fields: dict[str, str] = {}
+    for key, raw in found:
+        value = _unquote(raw)
+        size = _SIZE.fullmatch(value)
+        if size:
+            fields[f"{key}-1"], fields[f"{key}-2"] = size.groups()
+        elif value:
+            fields[key] = value
+    return fields
+
+
+def _unquote(raw: str) -> str:
+    if len(raw) < 2 or not (raw[0] == raw[-1] == '"'):
+        return raw
+    try:
+        value: object = json.loads(raw)
+    except ValueError:
+        return raw
+    return value if isinstance(value, str) else raw

@@ -1,0 +1,1 @@
+"""Pictures as values and files: decoding, geometry, grids, metadata, names, storage."""
