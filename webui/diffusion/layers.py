@@ -41,7 +41,7 @@ class Watched:
         self.denoiser = denoiser
         self.report = report
         self.check = check
-        self.sigmas: list[float] = sigmas.tolist()
+        self.sigmas = [float(level) for level in sigmas]
         self.fraction = 0.0
         self.last: Tensor | None = None
 

@@ -1,7 +1,7 @@
 """Noise: one generator per image, so that a batch equals its images made one by one."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, cast
 
 import torch
 import torchsde  # pyright: ignore[reportMissingTypeStubs]
@@ -93,10 +93,11 @@ class ImageNoise:
 
         def increments(sigma: Tensor, sigma_next: Tensor) -> Tensor:
             start, end = sorted((float(sigma), float(sigma_next)))
-            start, end = max(start, low), min(end, high)  # rounding may lie just outside
+            # The trees know their ends to six digits and warn of anything beyond.
+            start, end = max(start, round(low, 6)), min(end, round(high, 6))
             sign = -1.0 if sigma > sigma_next else 1.0  # time runs upwards in the tree
-            paths: list[Tensor] = [tree(start, end) * sign for tree in trees]
-            return self._stack(paths) / (sigma_next - sigma).abs().sqrt()
+            paths = [cast(Tensor, tree(start, end)) for tree in trees]
+            return sign * self._stack(paths) / (sigma_next - sigma).abs().sqrt()
 
         return increments
 
@@ -151,8 +152,8 @@ def slerp(strength: float, low: Tensor, high: Tensor) -> Tensor:
 
 
 def _unit(noise: Tensor) -> Tensor:
-    length: Tensor = noise.norm(dim=1, keepdim=True)  # pyright: ignore[reportUnknownMemberType]
-    return noise / length
+    norm = noise.norm(dim=1, keepdim=True)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return noise / cast(Tensor, norm)
 
 
 def paste_centred(source: Tensor, target: Tensor) -> Tensor:

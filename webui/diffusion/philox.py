@@ -53,9 +53,9 @@ def _philox(counter: Words, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
 
 
 def _box_muller(first: Tensor, second: Tensor) -> Tensor:
-    """Normal numbers from two uniform words, rounding constants as CUDA does."""
+    """Normal numbers from two uniform words, in double precision, rounded at the end."""
     unit = 2.0**-32
-    turn = torch.tensor(unit * 2 * math.pi, dtype=torch.float32).double()
+    turn = unit * 2 * math.pi
     u = first.double() * unit + unit / 2
     v = second.double() * turn + turn / 2
     return ((-2 * u.log()).sqrt() * v.sin()).float()

@@ -6,7 +6,7 @@ start and falling 2, 1 at the end, as the older UI runs it.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import torch
 from torch import Tensor
@@ -95,5 +95,4 @@ class _Step:
 
 
 def _solve(matrix: Tensor, target: Tensor) -> Tensor:
-    solution: Tensor = torch.linalg.solve(matrix, target)  # pyright: ignore[reportUnknownMemberType]
-    return solution
+    return cast(Tensor, torch.linalg.solve(matrix, target))  # pyright: ignore[reportUnknownMemberType]
