@@ -1,0 +1,1 @@
+"""From words to what a network is told; `syntax`, `tokens` and `styles` never import torch."""

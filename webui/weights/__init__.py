@@ -1,0 +1,1 @@
+"""Models in memory: families, loading, what sits on the device, and patches."""

@@ -1,0 +1,86 @@
+"""A loaded model: passive; moving it is residency's work, changing it a patch's."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from diffusers import AutoencoderKL
+from torch import Tensor, nn
+
+from webui.diffusion.conditioning import ConditioningBatch
+from webui.diffusion.denoiser import Residuals
+from webui.diffusion.prediction import Prediction
+from webui.library.vocabularies import BpeVocabulary
+from webui.weights.families import Defaults, LatentFormat, ModelFamily
+
+
+class ModuleNetwork(Protocol):
+    """A `webui.diffusion.denoiser.Network` around a torch module."""
+
+    module: nn.Module
+
+    def __call__(
+        self,
+        x_in: Tensor,
+        timestep: Tensor,
+        conditioning_batch: ConditioningBatch,
+        residuals: Residuals | None = None,
+        /,
+    ) -> Tensor:
+        """Predict noise, v or velocity for N rows."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """One model, whole.
+
+    Attributes:
+        family: its row in the table.
+        network: the denoising network, ready for `Guided`.
+        vae: diffusers' AutoencoderKL.
+        text_encoders: transformers' modules, in the family's order.
+        vocabularies: one for each text encoder, for `webui.prompts.tokens.tokenizer_for`.
+        prediction: noise levels, and what the network predicts.
+        latent: how its VAE scales latents.
+        defaults: what a request for it should start from.
+        title: its name for people and for the infotext.
+        sha256: the hash of its weights; None while nobody computed it.
+    """
+
+    family: ModelFamily
+    network: ModuleNetwork
+    vae: AutoencoderKL
+    text_encoders: tuple[nn.Module, ...]
+    vocabularies: tuple[BpeVocabulary, ...]
+    prediction: Prediction
+    latent: LatentFormat
+    defaults: Defaults
+    title: str
+    sha256: str | None = None
+
+    @property
+    def modules(self) -> dict[str, nn.Module]:
+        """Every torch module by its part's folder name: unet, vae, text_encoder ..."""
+        family = self.family
+        names = (family.network.folder, family.vae.folder, *(e.folder for e in family.encoders))
+        return dict(
+            zip(names, (self.network.module, self.vae, *self.text_encoders), strict=True)
+        )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.network.module.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The number format of the network."""
+        return next(self.network.module.parameters()).dtype
+
+    @property
+    def bytes(self) -> int:
+        """Memory that its weights take, on whatever device."""
+        return sum(
+            p.numel() * p.element_size() for m in self.modules.values() for p in m.parameters()
+        )

@@ -1,0 +1,277 @@
+"""From a file to a Checkpoint: no pickle, no network, no code from the model's folder."""
+
+import json
+import logging
+import re
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from diffusers import AutoencoderKL
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from webui.errors import StorageError, UnsupportedModel
+from webui.library.headers import Header, read_header
+from webui.library.vocabularies import BpeVocabulary, read_clip_vocabulary, read_vocabulary
+from webui.weights.architecture import fitted_config, read_config
+from webui.weights.assembly import State, build, converted, placed
+from webui.weights.checkpoint import Checkpoint
+from webui.weights.families import (
+    Defaults,
+    LatentFormat,
+    ModelFamily,
+    Part,
+    identify,
+    identify_folder,
+)
+from webui.weights.networks import UNetNetwork
+from webui.weights.predictions import prediction_kind, read_prediction
+
+log = logging.getLogger(__name__)
+
+CARD = "palimpsest.json"
+"""An optional file in a model's folder, with the members of `Defaults`."""
+
+WEIGHTS = ("diffusion_pytorch_model", "model")
+ALPHAS = "alphas_cumprod"
+IGNORED = re.compile(
+    r"model_ema\.|betas$|(alphas|sqrt_|log_|posterior_).*|v_pred$|ztsnr$|logvar$"
+    r"|first_stage_model\.loss\.|cond_stage_model\.(logit_scale|transformer\.text_projection)"
+)
+"""Names in single files that are no weights of ours: averages, schedules, training's leftovers."""
+
+
+def load_checkpoint(
+    path: Path,
+    device: torch.device | str,
+    dtype: torch.dtype,
+    title: str = "",
+    sha256: str | None = None,
+) -> Checkpoint:
+    """Load the model at `path`, a folder in diffusers layout or one .safetensors file.
+
+    Each part is read as stored and cast when it is whole, so that no more than one part is ever
+    in memory twice. Raises UnsupportedModel, Unavailable, StorageError.
+    """
+    started = time.perf_counter()
+    title = title or path.name
+    try:
+        load = _load_folder if path.is_dir() else _load_file
+        checkpoint = load(path, torch.device(device), dtype)
+    except (OSError, SafetensorError) as error:
+        raise StorageError(f"The model {title} could not be read.", str(error)) from error
+    seconds = time.perf_counter() - started
+    log.info("loaded %s (%s) in %.1f s", title, checkpoint.family.label, seconds)
+    return replace(checkpoint, title=title, sha256=sha256)
+
+
+# ------------------------------------------------------------------------------- diffusers layout
+
+
+def _load_folder(folder: Path, device: torch.device, dtype: torch.dtype) -> Checkpoint:
+    index = _read_json(folder / "model_index.json")
+    network = "transformer" if "transformer" in index else "unet"
+    scheduler = _read_json(folder / "scheduler" / "scheduler_config.json")
+    kind = prediction_kind(scheduler)
+    family = identify_folder(
+        index, _read_json(folder / network / "config.json"), kind, folder.name
+    )
+
+    def part(part: Part) -> nn.Module:
+        place = folder / part.folder
+        state = _read_states(_weight_files(place, dtype))
+        return placed(build(part, _read_json(place / "config.json"), state), device, dtype)
+
+    checkpoint = _assembled(
+        family,
+        modules=[part(p) for p in (family.network, family.vae, *family.encoders)],
+        vocabularies=[read_vocabulary(folder / e.tokenizer) for e in family.encoders],
+        prediction=read_prediction(scheduler, kind),
+    )
+    return replace(checkpoint, defaults=_card(folder / CARD, _native(checkpoint)))
+
+
+def _weight_files(folder: Path, dtype: torch.dtype) -> list[Path]:
+    """The files with a part's weights: the smaller half-precision ones where that is wanted."""
+    variants = (".fp16", "") if dtype == torch.float16 else ("", ".fp16")
+    for variant in variants:
+        for name in WEIGHTS:
+            whole = folder / f"{name}{variant}.safetensors"
+            if whole.is_file():
+                return [whole]
+            index = folder / f"{name}.safetensors.index{variant}.json"
+            if index.is_file():
+                names = set(cast("dict[str, str]", _read_json(index)["weight_map"]).values())
+                # A name with a path in it could lead out of the folder.
+                return [folder / Path(name).name for name in sorted(names)]
+    others = sorted(p.name for p in folder.glob("*")) if folder.is_dir() else []
+    raise UnsupportedModel(
+        f"The model's folder {folder.name} holds no safetensors weights; pickled ones (.bin) are "
+        "not loaded, because they can run programs when they are opened.",
+        f"{folder} holds {others}",
+    )
+
+
+def _native(checkpoint: Checkpoint) -> Defaults:
+    """The size that the network was trained at, as its configuration tells."""
+    config: Any = checkpoint.network.module.config
+    size = config.get("sample_size")
+    if not isinstance(size, int):
+        return checkpoint.defaults
+    side = size * checkpoint.latent.factor
+    return replace(checkpoint.defaults, width=side, height=side)
+
+
+def _card(path: Path, defaults: Defaults) -> Defaults:
+    """`defaults` with what the model's card says; a broken card is logged and left aside."""
+    if not path.is_file():
+        return defaults
+    try:
+        said = _read_json(path)
+    except UnsupportedModel as error:
+        log.warning("%s: %s", path, error.detail)
+        return defaults
+    known = {f.name: said[f.name] for f in fields(Defaults) if f.name in said}
+    return replace(defaults, **known)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        loaded = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UnsupportedModel(
+            f"The model's folder lacks {path.parent.name}/{path.name}.", str(path)
+        ) from error
+    except ValueError as error:
+        raise UnsupportedModel(
+            f"{path.parent.name}/{path.name} is not valid JSON.", f"{path}: {error}"
+        ) from error
+    if not isinstance(loaded, dict):
+        raise UnsupportedModel(f"{path.parent.name}/{path.name} is not a JSON object.", str(path))
+    return cast("dict[str, Any]", loaded)
+
+
+# ------------------------------------------------------------------------------------ single files
+
+
+def _load_file(path: Path, device: torch.device, dtype: torch.dtype) -> Checkpoint:
+    header = read_header(path).marked(_sidecar(path))
+    family = identify(header, path.name)
+    parts = (family.network, family.vae, *family.encoders)
+    configs = [fitted_config(part, header) for part in parts]
+    vocabularies = [_clip_vocabulary(e.pad, c) for e, c in
+                    zip(family.encoders, configs[2:], strict=True)]
+    _report_unused(header, parts, path.name)
+    modules = [
+        placed(build(part, config, converted(part, config, _read_part(path, header, part))),
+                    device, dtype)
+        for part, config in zip(parts, configs, strict=True)
+    ]
+    prediction = read_prediction(
+        read_config(family.scheduler),
+        family.prediction,
+        alphas_cumprod=_own_schedule(path, header),
+        zero_terminal="ztsnr" in header.tensors and family.prediction == "v_prediction",
+    )
+    return _assembled(family, modules, vocabularies, prediction)
+
+
+def _sidecar(path: Path) -> Mapping[str, str]:
+    """The metadata that the older UI's configuration beside the file stands for."""
+    beside = path.with_suffix(".yaml")
+    if not beside.is_file():
+        return {}
+    text = beside.read_text(encoding="utf-8", errors="replace")
+    said = re.search(r"""^\s*parameterization:\s*["']?(\w+)""", text, re.MULTILINE)
+    return {"modelspec.prediction_type": said[1]} if said else {}
+
+
+def _clip_vocabulary(pad: str, config: Mapping[str, Any]) -> BpeVocabulary:
+    """CLIP's vocabulary, which every single file of its families is made for."""
+    vocabulary = read_clip_vocabulary(pad)
+    if config["vocab_size"] < len(vocabulary):
+        raise UnsupportedModel(
+            f"The file's text encoder knows {config['vocab_size']} words; "
+            f"CLIP's vocabulary has {len(vocabulary)}."
+        )
+    return vocabulary
+
+
+def _report_unused(header: Header, parts: Iterable[Part], name: str) -> None:
+    """Say which tensors belong to no part; inside the parts every tensor must find its place."""
+    prefixes = tuple(part.prefix for part in parts)
+    unused = [n for n in header.tensors if not n.startswith(prefixes) and not IGNORED.match(n)]
+    if unused:
+        log.warning("%s holds %d tensors that are not used, such as %s",
+                    name, len(unused), ", ".join(unused[:4]))
+
+
+def _read_part(path: Path, header: Header, part: Part) -> State:
+    names = [name for name in header.names(part.prefix) if not IGNORED.match(name)]
+    with safe_open(path, framework="pt", device="cpu") as file:
+        return {name.removeprefix(part.prefix): file.get_tensor(name) for name in names}
+
+
+def _own_schedule(path: Path, header: Header) -> Tensor | None:
+    """The file's own noise schedule; in half precision it is too coarse to be meant."""
+    info = header.tensors.get(ALPHAS)
+    if info is None or info.dtype not in ("F32", "F64") or len(info.shape) != 1:
+        return None
+    with safe_open(path, framework="pt", device="cpu") as file:
+        alphas: Tensor = file.get_tensor(ALPHAS)
+    falling = bool((alphas[1:] < alphas[:-1]).all())
+    return alphas if falling and alphas[-1] > 0 and alphas[0] < 1 else None
+
+
+# -------------------------------------------------------------------------------------------- both
+
+
+def _read_states(files: Iterable[Path]) -> State:
+    state: State = {}
+    for path in files:
+        read_header(path)  # says it plainly where a file is cut short or no safetensors
+        with safe_open(path, framework="pt", device="cpu") as file:
+            state |= {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    return state
+
+
+def _assembled(
+    family: ModelFamily,
+    modules: list[nn.Module],
+    vocabularies: list[BpeVocabulary],
+    prediction: Any,
+) -> Checkpoint:
+    network, vae, *encoders = modules
+    vae = cast("AutoencoderKL", vae)
+    for encoder, vocabulary in zip(encoders, vocabularies, strict=True):
+        rows = cast("nn.Embedding", encoder.get_input_embeddings()).num_embeddings  # type: ignore
+        if rows < len(vocabulary):
+            raise UnsupportedModel(
+                f"The model's tokenizer has {len(vocabulary)} words, "
+                f"its text encoder only {rows}."
+            )
+    return Checkpoint(
+        family=family,
+        network=UNetNetwork(network),
+        vae=vae,
+        text_encoders=tuple(encoders),
+        vocabularies=tuple(vocabularies),
+        prediction=prediction,
+        latent=_latent(family.latent, vae),
+        defaults=family.defaults,
+        title="",
+    )
+
+
+def _latent(usual: LatentFormat, vae: AutoencoderKL) -> LatentFormat:
+    config: Any = vae.config
+    return LatentFormat(
+        channels=config.latent_channels,
+        scale=config.scaling_factor or usual.scale,
+        shift=config.shift_factor or 0.0,
+        factor=2 ** (len(config.block_out_channels) - 1),
+    )

@@ -1,0 +1,61 @@
+"""Devices and their memory: which to use, in which number format, and when it is full."""
+
+import gc
+
+import torch
+
+from webui.errors import InvalidRequest
+
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+FULL = ("out of memory", "not enough memory", "failed to allocate", "can't allocate memory")
+
+
+def resolve_device(name: str = "auto") -> torch.device:
+    """The device called `name`; "auto" takes CUDA, then Apple's GPU, then the CPU.
+
+    Raises InvalidRequest, naming the setting, where there is no such device.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InvalidRequest(
+            "engine.device", f"There is no device {name!r} that torch can use here.", str(error)
+        ) from error
+    return device
+
+
+def resolve_dtype(name: str, device: torch.device) -> torch.dtype:
+    """The number format called `name`; "auto" suits the device.
+
+    CUDA runs float16: half the memory, twice the speed, and what the community's pictures are made
+    with. CPUs run float32: float16 has no fast kernels there, and bfloat16 has so few digits that
+    pictures would differ from those of a GPU. Apple's GPUs run float32, because float16 gives
+    black pictures with some models.
+    """
+    if name == "auto":
+        return torch.float16 if device.type == "cuda" else torch.float32
+    if name not in DTYPES:
+        known = ", ".join(["auto", *DTYPES])
+        raise InvalidRequest("engine.dtype", f"The number format {name!r} is none of {known}.")
+    return DTYPES[name]
+
+
+def is_memory_error(error: BaseException) -> bool:
+    """Whether an error of torch means that a device is full."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(f in str(error).casefold() for f in FULL)
+
+
+def release_memory(device: torch.device) -> None:
+    """Give back to the system what nothing refers to any more."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
