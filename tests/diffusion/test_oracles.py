@@ -40,7 +40,7 @@ def ours(
 
 def theirs(scheduler: Any, x: Tensor, steps: int) -> Tensor:
     for timestep in scheduler.timesteps[:steps]:
-        x_in = scheduler.scale_model_input(x, timestep) if scheduler.order else x
+        x_in = scheduler.scale_model_input(x, timestep)
         x = scheduler.step(toy(x_in, timestep.float()), timestep, x).prev_sample
     return x
 
@@ -63,8 +63,8 @@ def test_euler_agrees(
     scheduler.set_timesteps(20)
     schedule = schedules["karras" if karras else "automatic"]
     result, sigmas = ours(samplers["euler"], schedule, sd, noise, silence)
-    assert torch.allclose(sigmas, scheduler.sigmas, rtol=2e-3)  # theirs is linear in sigma
-    assert torch.allclose(result, theirs(scheduler, noise * sigmas[0], 20), atol=2e-2)
+    assert torch.allclose(sigmas, scheduler.sigmas, atol=1e-4)
+    assert torch.allclose(result, theirs(scheduler, noise * sigmas[0], 20), atol=1e-4)
 
 
 def test_dpmpp_2m_agrees(
@@ -82,7 +82,7 @@ def test_dpmpp_2m_agrees(
     assert torch.allclose(sigmas, scheduler.sigmas, rtol=1e-4)
     x_vp = noise * sigmas[0] / sd.unit(sigmas[0])
     # They round the timestep that the network is told.
-    assert torch.allclose(result, theirs(scheduler, x_vp, 20), atol=2e-2)
+    assert torch.allclose(result, theirs(scheduler, x_vp, 20), atol=2e-3)
 
 
 def test_ddim_agrees_over_its_nineteen_steps(
@@ -112,7 +112,8 @@ def test_unipc_agrees(
     denoiser = Guided(network, sd, [Conditioning(torch.zeros(1, 1, 1))])
     x = noise * sd.unit(sigmas[0])
     result = samplers["unipc"].sample(denoiser, x, sigmas, silence, SamplerOptions())
-    assert torch.allclose(result, theirs(scheduler, noise, 20), atol=2e-2)
+    # They round the timestep that the network is told.
+    assert torch.allclose(result, theirs(scheduler, noise, 20), atol=2e-3)
 
 
 def test_flow_euler_agrees(
