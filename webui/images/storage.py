@@ -94,17 +94,21 @@ class AtomicFile:
     `write` makes a temporary file beside it and forces it to the disk, `publish` gives it its
     name, `settle` forces the folder to the disk. A crash between two steps leaves at most a
     temporary file, which `remove_leftovers` takes away. Steps raise StorageError.
+
+    `key` makes the temporary name the same every time, for a writer that alone writes this target
+    and clears up after itself.
     """
 
-    def __init__(self, target: Path) -> None:
+    def __init__(self, target: Path, key: str = "") -> None:
         self.target = target
-        self.temporary = target.with_name(f".{secrets.token_hex(8)}.part")
+        self.temporary = target.with_name(f".{key or secrets.token_hex(8)}.part")
+        self._mode = "wb" if key else "xb"
 
     def write(self, data: bytes) -> None:
         """Write `data` into the temporary file and wait until the disk has it."""
         try:
-            self.target.parent.mkdir(parents=True, exist_ok=True)
-            with self.temporary.open("xb") as file:
+            _make_folder(self.target.parent)
+            with self.temporary.open(self._mode) as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -128,18 +132,10 @@ class AtomicFile:
 
     def settle(self) -> None:
         """Wait until the disk has the file's name; a no-op where folders cannot be forced."""
-        if os.name == "nt":
-            return
         try:
-            handle = os.open(self.target.parent, os.O_RDONLY)
+            _flush_folder(self.target.parent)
         except OSError as error:
             raise _storage_error(error, self.target) from error
-        try:
-            # Some network file systems refuse fsync on a folder; the name is in place anyway.
-            with contextlib.suppress(OSError):
-                os.fsync(handle)
-        finally:
-            os.close(handle)
 
     def discard(self) -> None:
         """Remove the temporary file, if there is one."""
@@ -175,6 +171,27 @@ def _format(name: str) -> Format:
     if wanted not in known:
         raise InvalidRequest("saving.format", f"{name!r} is not one of png, jpg, webp, avif.")
     return known[wanted]
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder with its parents, and wait until the disk has their names."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for place in missing:
+        _flush_folder(place.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Wait until the disk has the names in a folder; a no-op where folders cannot be forced."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        # Some network file systems refuse fsync on a folder; the names are in place anyway.
+        with contextlib.suppress(OSError):
+            os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _rename_new(source: Path, target: Path) -> None:

@@ -1,0 +1,1 @@
+"""The worker's side: from a request to finished pictures."""

@@ -1,0 +1,1 @@
+"""Durable jobs: stored, ordered, run by a worker, filed, and told of while they run."""

@@ -1,0 +1,1 @@
+"""The kinds of worker: in this process, or in one of its own."""
