@@ -8,7 +8,7 @@ from webui.contract.vocabulary import builtin
 from webui.errors import InvalidRequest, NotFound, TooLarge
 from webui.plugins.expansion import Planner
 from webui.plugins.manager import PluginManager
-from webui.scripts.loopback import BuiltinScripts
+from webui.scripts.builtin import BuiltinScripts
 
 SHA = "0" * 64
 

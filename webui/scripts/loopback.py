@@ -9,7 +9,7 @@ from webui.contract.fields import Frozen, Param
 from webui.contract.items import Item
 from webui.contract.request import GenerationRequest, OutputOf
 from webui.errors import InvalidRequest
-from webui.plugins import Script, hookimpl
+from webui.plugins import Script
 from webui.plugins.expansion import single
 
 Curve = Literal["aggressive", "linear", "lazy"]
@@ -22,9 +22,11 @@ class LoopbackArgs(Frozen):
         int, Field(ge=1, le=32), Param("Loops", "How many times the picture is painted over.")
     ] = 4
     final_denoising_strength: Annotated[
-        float, Field(ge=0, le=1),
-        Param("Final denoising strength", "Where the strength arrives in the last loop.",
-              step=0.01),
+        float,
+        Field(ge=0, le=1),
+        Param(
+            "Final denoising strength", "Where the strength arrives in the last loop.", step=0.01
+        ),
     ] = 0.5
     curve: Annotated[
         Curve,
@@ -69,12 +71,3 @@ def strength_at(start: float, args: LoopbackArgs, loop: int) -> float:
     progress = loop / (args.loops - 1)
     power = {"aggressive": 0.5, "linear": 1.0, "lazy": 2.0}[args.curve]
     return round(start + (args.final_denoising_strength - start) * progress**power, 6)
-
-
-class BuiltinScripts:
-    """The plugin that registers the built-in scripts."""
-
-    @hookimpl
-    def register_scripts(self) -> list[Script[LoopbackArgs]]:
-        """Return every built-in script."""
-        return [Loopback()]

@@ -1,0 +1,222 @@
+"""The server's rooms, built and joined; nothing here knows HTTP or the page."""
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import webui
+from webui.app.naming import Namer
+from webui.contract import infotext
+from webui.contract.events import Word
+from webui.contract.fields import nest
+from webui.contract.request import GenerationRequest, Prompt
+from webui.contract.worker import EngineConfig
+from webui.images.blobs import BlobStore
+from webui.images.decode import DecodeLimits
+from webui.jobs.filing import Filing
+from webui.jobs.service import Jobs
+from webui.jobs.store import Store
+from webui.jobs.workers.inprocess import InProcessWorker
+from webui.jobs.workers.process import ProcessWorker
+from webui.jobs.workers.protocol import Worker
+from webui.library.catalog import Catalog, ModelFile
+from webui.library.hashes import HashCache
+from webui.plugins.expansion import Planner
+from webui.plugins.manager import PluginManager, StartRecord
+from webui.plugins.vocabularies import VocabularyBook
+from webui.prompts.styles import StyleBook
+from webui.scripts.builtin import BuiltinScripts
+from webui.settings import Settings, SettingsFile
+
+log = logging.getLogger(__name__)
+
+BUNDLED_MODELS = Path(webui.__file__).resolve().parent.parent / "models"
+"""Where the starter model lies, whatever models folder is configured."""
+
+NATIVE_FACTOR = 8
+"""Pixels per latent, to read a model's own size from its configuration."""
+
+
+class LiveSettings:
+    """The settings that hold now, and the file they are kept in."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._file = SettingsFile(settings.folders.config_file)
+        self._lock = threading.Lock()
+
+    def get(self) -> Settings:
+        """The settings now."""
+        return self._settings
+
+    def update(self, values: Mapping[str, Any]) -> Settings:
+        """Take values by path and keep them; raises InvalidRequest for a wrong one."""
+        with self._lock:
+            self._settings = self._file.update(values, self._settings)
+            return self._settings
+
+
+@dataclass(frozen=True)
+class House:
+    """Everything that the faces are given."""
+
+    settings: LiveSettings
+    jobs: Jobs
+    blobs: BlobStore
+    catalog: Catalog
+    book: VocabularyBook
+    styles: StyleBook
+    plugins: PluginManager
+
+    def words(self) -> dict[str, tuple[Word, ...]]:
+        """Every name that a request may use now."""
+        return self.book.words()
+
+    def restore(
+        self, text: str, base: GenerationRequest | None
+    ) -> tuple[GenerationRequest, tuple[str, ...]]:
+        """A request from an infotext, with notices about what it could not take over."""
+        restored = infotext.read(text, self.words(), base, self.blobs.has)
+        return restored.request, restored.notices
+
+    def native_size(self, checkpoint: str) -> tuple[int, int] | None:
+        """The size that a checkpoint was made for, where its files tell."""
+        return native_size(self.catalog.resolve(checkpoint or self.default_checkpoint()))
+
+    def default_checkpoint(self) -> str:
+        """The checkpoint of requests that name none."""
+        return self.settings.get().engine.checkpoint
+
+
+MakeWorker = Callable[[EngineConfig], Worker]
+
+
+def build_house(settings: Settings, make_worker: MakeWorker = ProcessWorker) -> House:
+    """Build every room over the configured folders; `jobs.start()` is left to the caller.
+
+    Raises Conflict where another server holds the data folder, StorageError where a folder cannot
+    be used.
+    """
+    folders, limits = settings.folders, settings.limits
+    folders.data_dir.mkdir(parents=True, exist_ok=True)
+    live = LiveSettings(settings)
+    catalog = Catalog(
+        [folders.models_dir, BUNDLED_MODELS], HashCache(folders.data_dir / "hashes.json")
+    )
+    styles = StyleBook(folders.data_dir / "styles.csv")
+    plugins = load_server_plugins(settings)
+    book = VocabularyBook(
+        folders.data_dir / "vocabulary.json",
+        {"checkpoints": catalog.words, "styles": styles.words},
+    )
+    blobs = BlobStore(folders.data_dir / "blobs", DecodeLimits(max_pixels=limits.max_pixels))
+    jobs = build_jobs(live, catalog, plugins, book, styles, blobs, make_worker)
+    return House(live, jobs, blobs, catalog, book, styles, plugins)
+
+
+def build_jobs(
+    live: LiveSettings,
+    catalog: Catalog,
+    plugins: PluginManager,
+    book: VocabularyBook,
+    styles: StyleBook,
+    blobs: BlobStore,
+    make_worker: MakeWorker,
+) -> Jobs:
+    """The jobs over their store, with the planner in front and the worker behind."""
+    settings = live.get()
+    planner = Planner(
+        book.words,
+        plugins.scripts,
+        lambda prompt: with_styles(styles, prompt),
+        settings.limits.max_items,
+        settings.limits.max_pixels,
+    )
+
+    def plan(request: GenerationRequest):
+        if not request.model.checkpoint:
+            chosen = catalog.resolve(live.get().engine.checkpoint).name
+            request = nest(request, {"model.checkpoint": chosen})
+        return planner.plan(request)
+
+    store = Store(settings.folders.data_dir)
+    return Jobs(
+        store,
+        lambda: make_worker(engine_config(live.get())),
+        plan,
+        blobs,
+        Filing(store, settings.folders.outputs_dir, Namer(live.get, book.words)),
+        on_vocabulary=book.update,
+        max_items=settings.limits.max_items,
+        max_waiting_jobs=settings.limits.max_waiting_jobs,
+    )
+
+
+def load_server_plugins(settings: Settings) -> PluginManager:
+    """The server's side of all extensions; a broken one is only reported."""
+    plugins = PluginManager("server")
+    plugins.add("builtin", BuiltinScripts(), webui.__version__)
+    if not settings.extensions.safe:
+        record = StartRecord(settings.folders.data_dir / "loading-server.txt")
+        plugins.load_folder(settings.folders.extensions_dir, settings.extensions.disabled, record)
+    return plugins
+
+
+def engine_config(settings: Settings) -> EngineConfig:
+    """What a worker is built from."""
+    folders, engine, saving = settings.folders, settings.engine, settings.saving
+    return EngineConfig(
+        models_dir=folders.models_dir,
+        data_dir=folders.data_dir,
+        bundled_models_dir=BUNDLED_MODELS,
+        extensions_dir=folders.extensions_dir,
+        device=engine.device,
+        dtype=engine.dtype,
+        safe=settings.extensions.safe,
+        disabled=settings.extensions.disabled,
+        preview_seconds=settings.live.preview_seconds,
+        preview_size=settings.live.preview_size,
+        vae_tile_pixels=engine.vae_tile_pixels,
+        keep_models=engine.keep_models,
+        default_checkpoint=engine.checkpoint,
+        format=saving.format,
+        quality=saving.quality,
+        infotext=saving.enable_infotext,
+    )
+
+
+def with_styles(styles: StyleBook, prompt: Prompt) -> Prompt:
+    """The prompt with its styles worked in."""
+    positive, negative = styles.merge(prompt.positive, prompt.negative, prompt.styles)
+    return Prompt(positive=positive, negative=negative)
+
+
+def native_size(file: ModelFile) -> tuple[int, int] | None:
+    """The size in a diffusers folder's own configuration; None for single files."""
+    try:
+        config = json.loads((file.path / "unet" / "config.json").read_text(encoding="utf-8"))
+        side = int(config["sample_size"]) * NATIVE_FACTOR
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return side, side
+
+
+@contextmanager
+def make_local_jobs(settings: Settings, out: Path) -> Iterator[House]:
+    """A house of its own for the command line: pictures in `out`, the worker in this process.
+
+    Its jobs live in a scratch folder, so it runs beside a server on the same data.
+    """
+    with ExitStack() as stack:
+        scratch = Path(stack.enter_context(TemporaryDirectory(prefix="palimpsest-")))
+        local = nest(settings, {"folders.data_dir": scratch, "folders.outputs_dir": out.absolute()})
+        house = build_house(local, InProcessWorker)
+        stack.callback(house.jobs.close)
+        house.jobs.start()
+        yield house

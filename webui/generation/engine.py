@@ -1,0 +1,213 @@
+"""From items to artifacts, told as a story; the worker builds one engine and keeps it."""
+
+import logging
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+import torch
+from PIL import Image
+
+from webui import __version__
+from webui.contract import infotext
+from webui.contract.events import Artifact, Execution, Finished, Vocabulary
+from webui.contract.items import Item
+from webui.contract.request import GenerationRequest
+from webui.contract.vocabulary import builtin, merged
+from webui.contract.worker import Check, Emit, EngineConfig, Inputs
+from webui.diffusion.denoiser import Denoiser
+from webui.diffusion.layers import Interrupted
+from webui.diffusion.samplers import builtin_samplers
+from webui.diffusion.schedules import builtin_schedules
+from webui.errors import PluginError, WebuiError
+from webui.generation.latents import needs_tiles
+from webui.generation.painting import Painter
+from webui.generation.watching import Watch
+from webui.images.storage import encode_image, media_type
+from webui.library.catalog import Catalog, ModelFile
+from webui.library.hashes import HashCache
+from webui.plugins import hookimpl
+from webui.plugins.entries import EffectEntry
+from webui.plugins.expansion import parse_args
+from webui.plugins.manager import PluginManager, StartRecord
+from webui.weights.checkpoint import Checkpoint
+from webui.weights.patches import Tiling
+from webui.weights.residency import Residency
+
+log = logging.getLogger(__name__)
+
+
+class BuiltinEngine:
+    """The plugin that registers the built-in samplers and schedules."""
+
+    @hookimpl
+    def register_samplers(self) -> Sequence[Any]:
+        """Return every built-in sampler."""
+        return builtin_samplers()
+
+    @hookimpl
+    def register_schedules(self) -> Sequence[Any]:
+        """Return every built-in schedule."""
+        return builtin_schedules()
+
+
+class PaintingEngine:
+    """The engine of generation requests; see `webui.contract.worker.Engine`."""
+
+    def __init__(
+        self,
+        config: EngineConfig,
+        catalog: Catalog,
+        plugins: PluginManager,
+        residency: Residency,
+        painter: Painter,
+    ) -> None:
+        self._config = config
+        self._catalog = catalog
+        self._plugins = plugins
+        self._residency = residency
+        self._painter = painter
+
+    def vocabulary(self) -> Vocabulary:
+        """What can be named in requests, and how the extensions fared."""
+        return Vocabulary(words=self._plugins.words(), plugins=tuple(self._plugins.reports))
+
+    def run(self, items: Sequence[Item], inputs: Inputs, emit: Emit, check: Check) -> None:
+        """Make one picture for each item; items given together differ in their seeds only.
+
+        Raises WebuiError; a cancel ends in `Finished` events, not in an exception.
+        """
+        started = time.perf_counter()
+        config = self._config
+        indices = [item.index for item in items]
+        watch = Watch(indices, emit, check, config.preview_seconds, config.preview_size)
+        canvas = items[0].request.canvas
+        doing = f"painting at {canvas.width}x{canvas.height}"
+        try:
+            with self._residency.guarded(doing):
+                how = "stopped" if self._make(items, inputs, emit, watch) else "done"
+        except Interrupted:
+            how = "cancelled"
+        seconds = (time.perf_counter() - started) / len(items)
+        for index in indices:
+            emit(Finished(item=index, how=how, seconds=seconds))
+
+    def _make(self, items: Sequence[Item], inputs: Inputs, emit: Emit, watch: Watch) -> bool:
+        """Paint and hand over; returns whether it was stopped early."""
+        requests = [self._prepared(item.request) for item in items]
+        request = requests[0]
+        watch.enter("loading the model", 0.0, 0.0)
+        file, checkpoint = self._checkpoint(request)
+        with ExitStack() as patched, torch.inference_mode():
+            for patch in self._patches(request):
+                patched.enter_context(patch.apply(checkpoint))
+            painted = self._painter.paint(
+                checkpoint, requests, inputs, lambda d: self._wrapped(d, request), watch
+            )
+            watch.enter("decoding", 0.95, 1.0)
+            images = self._painter.decode(checkpoint, painted, request.canvas.tiling)
+        for item, own, image in zip(items, requests, images, strict=True):
+            finished = self._finished(image, own)
+            execution = self._execution(file, checkpoint, finished, own, len(items))
+            emit(self._artifact(item, own, finished, execution))
+        return painted.stopped
+
+    def _checkpoint(self, request: GenerationRequest) -> tuple[ModelFile, Checkpoint]:
+        name = request.model.checkpoint or self._config.default_checkpoint
+        found = self._catalog.resolve(name)
+        file = replace(found, sha256=self._catalog.hashes.sha256(found.weights))
+        return file, self._residency.checkpoint(file)
+
+    def _prepared(self, request: GenerationRequest) -> GenerationRequest:
+        for effect, args in self._effects(request):
+            request = self._guard(effect, "prepare", request, args)
+        return request
+
+    def _patches(self, request: GenerationRequest) -> list[Any]:
+        patches: list[Any] = [Tiling()] if request.canvas.tiling else []
+        for effect, args in self._effects(request):
+            patches += self._guard(effect, "patches", request, args)
+        return patches
+
+    def _wrapped(self, denoiser: Denoiser, request: GenerationRequest) -> Denoiser:
+        for effect, args in self._effects(request):
+            denoiser = self._guard(effect, "wrap", denoiser, request, args)
+        return denoiser
+
+    def _finished(self, image: Image.Image, request: GenerationRequest) -> Image.Image:
+        for effect, args in self._effects(request):
+            image = self._guard(effect, "finish", image, request, args)
+        return image
+
+    def _effects(self, request: GenerationRequest) -> list[tuple[EffectEntry, Any]]:
+        pairs: list[tuple[EffectEntry, Any]] = []
+        for call in request.effects:
+            effect = self._plugins.effects.get(call.name)
+            pairs.append((effect, parse_args(effect.args_type, call.args, f"effects.{call.name}")))
+        return pairs
+
+    def _guard(self, effect: EffectEntry, moment: str, *args: Any) -> Any:
+        """Call one moment of an effect; what breaks there fails the item under its name."""
+        try:
+            return getattr(effect, moment)(*args)
+        except WebuiError:
+            raise
+        except Exception as error:
+            owner = self._plugins.effects.owner(effect.name)
+            sentence = f"The effect {effect.label!r} of {owner} broke in {moment}: {error!r}"
+            raise PluginError(owner, moment, sentence) from error
+
+    def _execution(
+        self,
+        file: ModelFile,
+        checkpoint: Checkpoint,
+        image: Image.Image,
+        request: GenerationRequest,
+        packed: int,
+    ) -> Execution:
+        tiles = 0 if request.canvas.tiling else self._config.vae_tile_pixels
+        tiled = needs_tiles(image.width, image.height, tiles)
+        return Execution(
+            device=checkpoint.device.type,
+            dtype=str(checkpoint.dtype).removeprefix("torch."),
+            vae_tiles=tiles if tiled else 0,
+            packed=packed,
+            checkpoint=file.stem,
+            checkpoint_hash=file.sha256 or "",
+        )
+
+    def _artifact(
+        self, item: Item, request: GenerationRequest, image: Image.Image, execution: Execution
+    ) -> Artifact:
+        words = merged(builtin(), self._plugins.words())
+        text = infotext.write(request, execution, __version__, words)
+        config = self._config
+        embedded = text if config.infotext else ""
+        return Artifact(
+            item=item.index,
+            data=encode_image(image, config.format, embedded, config.quality),
+            media_type=media_type(config.format),
+            width=image.width,
+            height=image.height,
+            seed=request.noise.seed,
+            infotext=text,
+            execution=execution,
+        )
+
+
+def make_engine(config: EngineConfig) -> PaintingEngine:
+    """The engine of this process: plugins loaded, device chosen, no model in memory yet."""
+    plugins = PluginManager("engine")
+    plugins.add("builtin", BuiltinEngine(), __version__)
+    if config.extensions_dir is not None and not config.safe:
+        record = StartRecord(config.data_dir / "loading-engine.txt")
+        plugins.load_folder(config.extensions_dir, config.disabled, record)
+    folders = [config.models_dir]
+    if config.bundled_models_dir is not None:
+        folders.append(config.bundled_models_dir)
+    catalog = Catalog(folders, HashCache(config.data_dir / "hashes.json"))
+    painter = Painter(plugins.samplers, plugins.schedules, config.vae_tile_pixels)
+    residency = Residency(config.device, config.dtype, config.keep_models)
+    return PaintingEngine(config, catalog, plugins, residency, painter)
