@@ -16,14 +16,8 @@ from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import webui
-from webui.api.auth import Account, Login
-from webui.api.faults import add_faults
-from webui.api.guard import Guard, make_rules
-from webui.api.live import live_routes
+from webui.api.application import make_api, protect
 from webui.api.parts import Parts
-from webui.api.pictures import picture_routes
-from webui.api.routes import job_routes, word_routes
-from webui.api.sdapi import sdapi_routes
 from webui.app.house import House, build_house
 from webui.images.metadata import read_infotext
 from webui.settings import Settings
@@ -53,28 +47,10 @@ def build_app(house: House, with_page: bool = True) -> ASGIApp:
 
     Its lifespan starts and closes the jobs, and builds the page in a thread meanwhile.
     """
-    settings = house.settings.get()
     late = LatePage()
-    app = FastAPI(
-        title="Palimpsest",
-        version=webui.__version__,
-        docs_url=None,
-        redoc_url=None,
-        lifespan=_lifespan(house, late, with_page),
-        root_path=settings.server.subpath,
-    )
-    add_faults(app)
-    parts = _parts(house)
-    for router in (
-        job_routes(parts),
-        word_routes(parts),
-        picture_routes(house.jobs.artifact),
-        live_routes(house.jobs),
-        sdapi_routes(parts),
-    ):
-        app.include_router(router)
+    app = make_api(_parts(house), _lifespan(house, late, with_page))
     app.mount("/", late)
-    return _fenced(app, settings)
+    return protect(app, house.settings.get())
 
 
 def serve(settings: Settings, open_browser: bool = False) -> None:
@@ -88,6 +64,7 @@ def serve(settings: Settings, open_browser: bool = False) -> None:
         port=port,
         log_level="warning",
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=3,
     )
     log.info("Palimpsest %s at %s", webui.__version__, url)
@@ -104,31 +81,10 @@ def _parts(house: House) -> Parts:
         catalog=house.catalog,
         settings=house.settings.get,
         update_settings=house.settings.update,
-        read_infotext=house.restore,
         styles=house.styles.styles,
         scripts=lambda: tuple(house.plugins.scripts),
         version=webui.__version__,
     )
-
-
-def _fenced(app: ASGIApp, settings: Settings) -> ASGIApp:
-    server = settings.server
-    if server.auth:
-        name, _, password = server.auth.partition(":")
-        app = Login(
-            app,
-            Account(name, password),
-            subpath=server.subpath,
-            cookie=f"palimpsest_session_{server.port}",
-        )
-    rules = make_rules(
-        server.host,
-        server.listen,
-        server.allowed_hosts,
-        server.cors_origins,
-        settings.limits.max_upload_mb,
-    )
-    return Guard(app, rules)
 
 
 def _lifespan(house: House, late: LatePage, with_page: bool) -> Callable[[FastAPI], Any]:
