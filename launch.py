@@ -262,11 +262,12 @@ def run(command: Sequence[str], environment: Path, otherwise: str) -> None:
         raise Sentence(f"{command[0]} cannot be started: {error}.") from error
     said: list[str] = []
     assert process.stderr is not None
-    for raw in process.stderr:
-        line = raw.decode(errors="replace")
-        sys.stderr.write(line)
-        said.append(line)
-    if process.wait():
+    with process:
+        for raw in process.stderr:
+            line = raw.decode(errors="replace")
+            sys.stderr.write(line)
+            said.append(line)
+    if process.returncode:
         raise Sentence(explain("".join(said), environment, otherwise))
 
 

@@ -18,7 +18,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from webui.cli.wishes import BlobDoor, add_field_flags, make_request
+from webui.cli.wishes import Surroundings, add_field_flags, make_request
 from webui.jobs.views import JobView
 from webui.settings import Settings, add_flags, collect_flags, open_settings
 
@@ -42,17 +42,12 @@ class JobDoor(Protocol):
         ...
 
 
-class LocalJobs(Protocol):
+class LocalHouse(Surroundings, Protocol):
     """What `webui.app.make_local_jobs` gives: jobs that run in this process, already started."""
 
     @property
     def jobs(self) -> JobDoor:
         """Where requests go."""
-        ...
-
-    @property
-    def blobs(self) -> BlobDoor:
-        """Where pictures to start from go."""
         ...
 
 
@@ -77,12 +72,12 @@ def run(parsed: argparse.Namespace) -> int:
     out = (parsed.out or settings.folders.outputs_dir).absolute()
     console = Console(stderr=True, quiet=parsed.quiet)
     with open_local_jobs(settings, out) as local:
-        job = local.jobs.submit(make_request(parsed, local.blobs), owner="cli")
+        job = local.jobs.submit(make_request(parsed, local), owner="cli")
         job, interrupted = follow(local.jobs, job, console)
     return report(job, out, interrupted)
 
 
-def open_local_jobs(settings: Settings, out: Path) -> AbstractContextManager[LocalJobs]:
+def open_local_jobs(settings: Settings, out: Path) -> AbstractContextManager[LocalHouse]:
     """The in-process house; torch is imported here and not before."""
     from webui.app import make_local_jobs  # noqa: PLC0415
 

@@ -33,6 +33,19 @@ class BlobDoor(Protocol):
         ...
 
 
+class Surroundings(Protocol):
+    """What is asked about the models and pictures at hand."""
+
+    @property
+    def blobs(self) -> BlobDoor:
+        """Where pictures to start from go."""
+        ...
+
+    def native_size(self, checkpoint: str) -> tuple[int, int] | None:
+        """The (width, height) a checkpoint was made for, where it is known; "" is the default."""
+        ...
+
+
 def flag_of(path: str) -> str:
     """The flag of a field: `sampling.cfg_scale` is `--cfg-scale`."""
     group, name = path.split(".")
@@ -53,28 +66,40 @@ def add_field_flags(parser: argparse.ArgumentParser, with_source: bool) -> None:
         )
 
 
-def make_request(parsed: argparse.Namespace, blobs: BlobDoor) -> GenerationRequest:
-    """The request that the flags ask for; raises InvalidRequest naming the flag."""
+def make_request(parsed: argparse.Namespace, around: Surroundings) -> GenerationRequest:
+    """The request that the flags ask for; raises InvalidRequest naming the flag.
+
+    Without a size it is the checkpoint's own, in the shape of the picture to start from.
+    """
     given = {name: value for name, value in vars(parsed).items() if value is not None}
     values: dict[str, Any] = {
         name.removeprefix(_DEST): value for name, value in given.items() if name.startswith(_DEST)
     }
     if parsed.hires:
         values.setdefault("hires.scale", 2.0)
-    init: Path | None = given.get("init")
-    if init is not None:
-        data = _read(init)
-        values[IMAGE] = blobs.put(data, IMAGE)
-        if not {"canvas.width", "canvas.height"} & values.keys():
-            default = GenerationRequest().canvas
-            width, height = fitting_size(_size_of(data), default.width * default.height)
-            values |= {"canvas.width": width, "canvas.height": height}
+    shape: tuple[int, int] | None = None
+    if given.get("init") is not None:
+        data = _read(given["init"])
+        values[IMAGE], shape = around.blobs.put(data, IMAGE), _size_of(data)
+    if not {"canvas.width", "canvas.height"} & values.keys():
+        size = around.native_size(values.get("model.checkpoint", ""))
+        values |= _sized(size or _default_size(), shape)
     try:
         return nest(GenerationRequest(), values)
     except ValidationError as error:
         first = error.errors()[0]
         path = ".".join(str(part) for part in first["loc"][:2])
         raise InvalidRequest(path, f"{flag_of(path)}: {first['msg']}.") from error
+
+
+def _default_size() -> tuple[int, int]:
+    canvas = GenerationRequest().canvas
+    return canvas.width, canvas.height
+
+
+def _sized(size: tuple[int, int], shape: tuple[int, int] | None) -> dict[str, int]:
+    width, height = fitting_size(shape or size, size[0] * size[1])
+    return {"canvas.width": width, "canvas.height": height}
 
 
 def fitting_size(size: tuple[int, int], area: int) -> tuple[int, int]:

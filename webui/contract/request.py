@@ -62,6 +62,8 @@ class OutputOf(Frozen):
 
 ImageRef = Annotated[Blob | Rooted | OutputOf, Field(discriminator="kind")]
 
+# The fields are a table; one argument to a line would hide its rows.
+# fmt: off
 
 class Prompt(Frozen):
     """The words that steer the picture."""
@@ -302,6 +304,8 @@ class Hires(Frozen):
         Param("Hires negative prompt", "Empty: the same as in the first pass.",
               infotext="Hires negative prompt", multiline=True),
     ] = ""
+
+# fmt: on
 
 
 class ScriptCall(Frozen):

@@ -45,12 +45,21 @@ def probe(module: str) -> dict[str, Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = SPECIAL[module]() if module in SPECIAL else {}
+            if module in SPECIAL:
+                return SPECIAL[module]()
+            _mend()
             importlib.import_module(module)
     except Exception as error:
         reason = str(error).strip().splitlines() or [""]
         return {"error": f"{type(error).__name__}: {reason[0]}"[:300]}
-    return found
+    return {}
+
+
+def _mend() -> None:
+    # As the worker does: what only works with it is not to be called broken.
+    from webui.weights.torchvision_guard import mend_torchvision  # noqa: PLC0415
+
+    mend_torchvision()
 
 
 if __name__ == "__main__":

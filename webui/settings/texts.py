@@ -8,11 +8,12 @@ from typing import Any, cast, get_origin
 
 from pydantic import ValidationError
 
-from webui.contract.fields import Leaf, leaves, nest
+from webui.contract.fields import Leaf, leaves, nest, walk
 from webui.errors import InvalidRequest
 from webui.settings.declaration import Settings
 
 PREFIX = "WEBUI_"
+_SECRET = {leaf.path for leaf in walk(Settings) if not leaf.info.repr}
 
 
 def variable_of(path: str) -> str:
@@ -70,7 +71,8 @@ def checked(settings: Settings, values: Mapping[str, Any], origin: str) -> Setti
     except ValidationError as error:
         first = error.errors()[0]
         path = ".".join(str(part) for part in first["loc"][:2])
-        sentence = f"{origin} cannot set {path} to {first['input']!r}: {first['msg']}."
+        shown = "this" if path in _SECRET else repr(first["input"])
+        sentence = f"{origin} cannot set {path} to {shown}: {first['msg']}."
         raise InvalidRequest(path, sentence) from error
 
 

@@ -1,0 +1,1 @@
+"""The documentation, shipped with the program; some of its pages are generated."""
