@@ -46,7 +46,8 @@ _RESET_BY_ANY_TEXT = (
 )  # fmt: skip
 _SILENT = frozenset({
     "Version", "Model hash", "User", "Batch pos", "Prompt", "Negative prompt", "Denoising strength",
-    "Precision", "VAE tiles", "Packed",
+    "Precision", "VAE tiles", "Packed", "Prompt-1", "Prompt-2", "Negative prompt-1",
+    "Negative prompt-2",
 })  # fmt: skip
 _HIRES_KEYS = ("Hires upscale", "Hires resize-1", "Hires upscaler")
 _EFFECTS: TypeAdapter[tuple[ScriptCall, ...]] = TypeAdapter(tuple[ScriptCall, ...])
@@ -141,7 +142,7 @@ class _Reader:
 
     def __init__(self, base: GenerationRequest, info: Infotext, words: Words) -> None:
         self.base, self.info, self.words = base, info, words
-        self.fields = _with_prompts(info)
+        self.fields = _with_prompts(info, is_ours(info))
         self.values: dict[str, Any] = {}
         self.notices: list[str] = []
         self.used: set[str] = set(_SILENT)
@@ -163,15 +164,11 @@ class _Reader:
         key = leaf.param.infotext
         if key is None:
             return
-        text = self.fields.get(key)
-        if text is None and f"{key}-1" in self.fields and f"{key}-2" in self.fields:
-            # Words of the form 512x768 were taken for a size; they belong together again.
-            text = f"{self.fields[f'{key}-1']}x{self.fields[f'{key}-2']}"
-            self.used |= {f"{key}-1", f"{key}-2"}
+        text = _whole(self.fields, key)
         if text is None:
             self._absent(leaf, key, ours)
             return
-        self.used.add(key)
+        self.used |= {key} if key in self.fields else {f"{key}-1", f"{key}-2"}
         try:
             self.values[leaf.path], notice = from_text(leaf, text, self.words)
         except Unreadable as error:
@@ -308,10 +305,20 @@ def _machine_fields(request: GenerationRequest, execution: Execution) -> dict[st
     return fields
 
 
-def _with_prompts(info: Infotext) -> dict[str, str]:
-    """The fields with the prompts among them; a prompt written as a field is the exact one."""
-    above = {"Prompt": info.prompt, "Negative prompt": info.negative_prompt}
-    return above | dict(info.fields)
+def _whole(fields: Mapping[str, str], key: str) -> str | None:
+    """The value of a key; words of the form 512x768 were taken for a size and are joined again."""
+    if key not in fields and f"{key}-1" in fields and f"{key}-2" in fields:
+        return f"{fields[f'{key}-1']}x{fields[f'{key}-2']}"
+    return fields.get(key)
+
+
+def _with_prompts(info: Infotext, ours: bool) -> dict[str, str]:
+    """The fields with the prompts among them; prompts written as fields are the exact ones."""
+    prompts = {"Prompt": info.prompt, "Negative prompt": info.negative_prompt}
+    exact = {key: _whole(info.fields, key) for key in prompts}
+    if ours and any(text is not None for text in exact.values()):
+        prompts = {key: text or "" for key, text in exact.items()}
+    return dict(info.fields) | prompts
 
 
 def _prompt_only(base: GenerationRequest, info: Infotext) -> Restored:

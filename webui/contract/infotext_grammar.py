@@ -62,17 +62,15 @@ def parse(text: str) -> Infotext:
 def compose(prompt: str, negative: str, fields: Mapping[str, str]) -> str:
     """The infotext of these parts: what `parse` takes apart.
 
-    A prompt that would not come back exactly (blank edges, control characters, a line that
-    starts like the negative prompt) is written a second time as a quoted field.
+    Prompts that would not come back exactly (blank edges, control characters, a line that starts
+    like the negative prompt) are written a second time, both as quoted fields; an absent one of
+    the two is then empty.
     """
     lines = [clean(prompt)] + ([f"{NEGATIVE} {clean(negative)}"] if negative else [])
-    read_back = split_prompts("\n".join(lines).split("\n"))
     exact: dict[str, str] = {}
-    for key, wanted, got in zip(
-        ("Prompt", "Negative prompt"), (prompt, negative), read_back, strict=True
-    ):
-        if wanted != got:
-            exact[key] = wanted
+    if split_prompts("\n".join(lines).split("\n")) != (prompt, negative):
+        both = {"Prompt": prompt, "Negative prompt": negative}
+        exact = {key: text for key, text in both.items() if text}
     *first, last = [*fields.items()] or [("", "")]
     ordered = [*first, *exact.items(), last]
     line = ", ".join(f"{key}: {quote(value)}" for key, value in ordered if key)

@@ -18,6 +18,7 @@ from webui.contract.request import GenerationRequest
 MAX_PART = 128
 """Characters that one part of a path may have."""
 
+MAX_PART_BYTES = 200
 PROMPT_WORDS = 8
 _TOKEN = re.compile(r"\[([A-Za-z0-9_]+)((?:<[^<>]*>)*)\]")
 _ARGUMENT = re.compile(r"<([^<>]*)>")
@@ -106,12 +107,13 @@ def safe_part(text: str) -> str:
     """`text` as one part of a path on Windows, macOS and Linux alike; may be empty.
 
     No separators or their look-alikes, no control or invisible characters, no device names, no
-    blanks or dots at the end, at most `MAX_PART` characters.
+    blanks or dots at the end, at most `MAX_PART` characters and `MAX_PART_BYTES` bytes.
     """
     plain = unicodedata.normalize("NFC", text[: 8 * MAX_PART])
     plain = _FORBIDDEN.sub("_", plain)
     plain = "".join(c for c in plain if unicodedata.category(c)[0] != "C")
-    plain = plain.lstrip(" ")[:MAX_PART].rstrip(" .")
+    plain = plain.lstrip(" ")[:MAX_PART].encode()[:MAX_PART_BYTES].decode("utf-8", "ignore")
+    plain = plain.rstrip(" .")
     return f"_{plain}" if _DEVICE.match(plain) else plain
 
 

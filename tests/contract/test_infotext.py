@@ -1,0 +1,409 @@
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from tests.contract.strategies import WORDS, concrete_requests, executions, keys, requests, text
+from webui.contract.events import Execution, Word
+from webui.contract.fields import nest
+from webui.contract.infotext import Infotext, Restored, clean, essential, parse, read, write
+from webui.contract.infotext_grammar import MAX_CHARACTERS, compose
+from webui.contract.request import (
+    Blob,
+    Canvas,
+    GenerationRequest,
+    Hires,
+    Model,
+    Noise,
+    NoiseSourceName,
+    OutputOf,
+    Prompt,
+    ResizeMode,
+    Rooted,
+    Sampling,
+    ScriptCall,
+    Source,
+)
+
+SHA = "ab" * 32
+NOISE = Noise(seed=1)
+thorough = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def written(request: GenerationRequest, **execution: Any) -> str:
+    return write(request, Execution(**execution), "0.1.0", WORDS)
+
+
+def last_line(request: GenerationRequest, **execution: Any) -> str:
+    return written(request, **execution).split("\n")[-1]
+
+
+@thorough
+@given(concrete_requests(), executions)
+@example(GenerationRequest(prompt=Prompt(positive="Negative prompt:0"), noise=NOISE), Execution())
+@example(
+    GenerationRequest(prompt=Prompt(positive=" 8x8", negative="512x768"), noise=NOISE), Execution()
+)
+def test_reading_what_was_written_gives_the_same_request(
+    request: GenerationRequest, execution: Execution
+) -> None:
+    restored = read(write(request, execution, "0.1.0", WORDS), WORDS)
+    assert restored == Restored(request)
+
+
+@thorough
+@given(requests())
+def test_any_request_comes_back_as_its_essence(request: GenerationRequest) -> None:
+    restored = read(written(request), WORDS).request
+    assert restored == essential(request)
+
+
+@thorough
+@given(requests())
+def test_the_essence_of_an_essence_is_itself(request: GenerationRequest) -> None:
+    assert essential(essential(request)) == essential(request)
+
+
+@thorough
+@given(concrete_requests())
+def test_the_fields_stand_in_one_line_and_text_is_clean(request: GenerationRequest) -> None:
+    made = written(request)
+    assert made == clean(made)
+    assert made.split("\n")[-1].startswith("Steps: ")
+    assert made.endswith("Version: palimpsest v0.1.0")
+
+
+def test_the_form_is_that_of_the_older_ui() -> None:
+    request = GenerationRequest(
+        prompt=Prompt(positive="a cat\nin the rain", negative="blurry"),
+        model=Model(checkpoint="starter", clip_skip=2),
+        sampling=Sampling(sampler="euler_a", steps=30, cfg_scale=6.5),
+        canvas=Canvas(width=640, height=384, tiling=True),
+        noise=Noise(
+            seed=12, variation_seed=9, variation_strength=0.25,
+            resize_from_width=512, resize_from_height=256,
+        ),
+        source=Source(image=Blob(sha256=SHA), denoising_strength=0.4),
+    )  # fmt: skip
+    assert written(request, checkpoint_hash="0123456789abcdef") == (
+        "a cat\nin the rain\n"
+        "Negative prompt: blurry\n"
+        "Steps: 30, Sampler: Euler a, Schedule type: Automatic, CFG scale: 6.5, Seed: 12, "
+        "Size: 640x384, Model hash: 0123456789, Model: starter, Variation seed: 9, "
+        "Variation seed strength: 0.25, Seed resize from: 512x256, Denoising strength: 0.4, "
+        f"Clip skip: 2, RNG: CPU, Tiling: True, Init image: {SHA}, Version: palimpsest v0.1.0"
+    )
+
+
+def test_hires_fields_come_in_the_older_order_and_share_denoising_strength() -> None:
+    hires = Hires(width=1024, denoising_strength=0.5, steps=9, sampler="ddim", prompt="more, cats")
+    line = last_line(GenerationRequest(hires=hires, noise=Noise(seed=1)))
+    assert line == (
+        "Steps: 20, Sampler: DPM++ 2M, Schedule type: Automatic, CFG scale: 7.0, Seed: 1, "
+        "Size: 512x512, Denoising strength: 0.5, RNG: CPU, Hires sampler: DDIM, "
+        'Hires prompt: "more, cats", Hires resize: 1024x0, Hires steps: 9, Hires upscaler: Latent, '
+        "Version: palimpsest v0.1.0"
+    )
+
+
+def test_the_gpu_noise_source_is_the_unwritten_one() -> None:
+    request = GenerationRequest(noise=Noise(source=NoiseSourceName.GPU))
+    assert "RNG" not in written(request)
+    assert "RNG: NV" in written(GenerationRequest(noise=Noise(source=NoiseSourceName.NV)))
+
+
+def test_what_the_machine_decided_is_written_where_it_changed_pixels() -> None:
+    plain, special = (
+        last_line(GenerationRequest()),
+        last_line(GenerationRequest(), dtype="float16", vae_tiles=4, packed=2),
+    )
+    assert "Precision" not in plain
+    assert "Precision: float16, VAE tiles: 4, Packed: 2, Version" in special
+
+
+def test_eta_has_the_older_key_for_ddim() -> None:
+    request = GenerationRequest(sampling=Sampling(sampler="ddim", eta=0.5))
+    assert "Eta DDIM: 0.5" in written(request)
+    assert read(written(request), WORDS).request.sampling.eta == 0.5
+
+
+@pytest.mark.parametrize(
+    "image",
+    [OutputOf(item=0), Rooted(root_id="in", relative_path="secret/a.png", size=1, mtime_ns=1)],
+    ids=["another item's output", "a file below a root"],
+)
+def test_a_source_that_is_no_kept_picture_is_not_named(image: OutputOf | Rooted) -> None:
+    request = GenerationRequest(source=Source(image=image, denoising_strength=0.3))
+    made = written(request)
+    assert "Init image" not in made
+    assert "secret" not in made
+    restored = read(made, WORDS)
+    assert restored.request.source is None
+    assert restored.denoising_strength == 0.3
+
+
+def test_a_strength_goes_into_the_source_that_the_form_already_has() -> None:
+    text_ = written(
+        GenerationRequest(
+            source=Source(
+                image=OutputOf(item=0),
+                denoising_strength=0.3,
+                resize_mode=ResizeMode.RESIZE_AND_FILL,
+            )
+        )
+    )
+    base = GenerationRequest(source=Source(image=Blob(sha256=SHA)))
+    source = read(text_, WORDS, base=base).request.source
+    assert source == Source(
+        image=Blob(sha256=SHA), denoising_strength=0.3, resize_mode=ResizeMode.RESIZE_AND_FILL
+    )
+
+
+def test_a_picture_that_is_not_kept_any_more_is_not_referred_to() -> None:
+    made = written(GenerationRequest(source=Source(image=Blob(sha256=SHA))))
+    restored = read(made, WORDS, known=lambda blob: False)
+    assert restored.request.source is None
+    assert restored.denoising_strength == 0.75
+    assert "no longer kept" in " ".join(restored.notices)
+
+
+def test_a_plain_denoising_strength_does_not_turn_hires_on() -> None:
+    restored = read("cat\nSteps: 20, Sampler: Euler, Denoising strength: 0.4, Seed: 1", WORDS)
+    assert restored.request.hires is None
+    assert restored.denoising_strength == 0.4
+
+
+def test_a_hires_key_gives_the_denoising_strength_to_hires() -> None:
+    restored = read("cat\nSteps: 20, Seed: 1, Denoising strength: 0.4, Hires upscale: 1.5", WORDS)
+    assert restored.request.hires == Hires(scale=1.5, denoising_strength=0.4)
+    assert restored.denoising_strength is None
+
+
+def test_an_unknown_hires_upscaler_is_told_and_hires_stays_on() -> None:
+    restored = read("cat\nSteps: 20, Seed: 1, Hires upscaler: R-ESRGAN 4x+", WORDS)
+    assert restored.request.hires == Hires()
+    assert "R-ESRGAN" in " ".join(restored.notices)
+
+
+@pytest.mark.parametrize(
+    ("text_", "expected"),
+    [
+        ("just a prompt", Infotext("just a prompt")),
+        ("a\nSteps: 1, Seed: 2", Infotext("a\nSteps: 1, Seed: 2")),
+        (
+            "a\nSteps: 1, Seed: 2, Size: 3x4",
+            Infotext("a", "", {"Steps": "1", "Seed": "2", "Size-1": "3", "Size-2": "4"}),
+        ),
+        (
+            "Steps: 1, Seed: 2, Model: x",
+            Infotext("", "", {"Steps": "1", "Seed": "2", "Model": "x"}),
+        ),
+        (
+            ' a \n b\nNegative prompt: c \n d\nSteps: 1, CFG: "a, \\"b\\"", C-d/e: ',
+            Infotext("a\nb", "c\nd", {"Steps": "1", "CFG": 'a, "b"'}),
+        ),
+        (
+            'a\nSteps: 1, q: one letter, Bad: "unclosed, Next: "half" open, Last: "\\x"',
+            Infotext(
+                "a",
+                "",
+                {"Steps": "1", "Bad": '"unclosed', "Next": '"half" open', "Last": '"\\x"'},
+            ),
+        ),
+    ],
+)
+def test_parsing_follows_the_older_reader(text_: str, expected: Infotext) -> None:
+    assert parse(text_) == expected
+
+
+@thorough
+@given(text)
+@example("a: " * 50_000)
+def test_parsing_never_fails_and_neither_does_reading(text_: str) -> None:
+    parse(text_)
+    parse(f"x\nSteps: 1, Seed: 2, Size: {text_}")
+    read(text_, WORDS)
+    read(f"x\nSteps: {text_}, Seed: 2, Size: 1x1, CFG scale: {text_}, Sampler: {text_}", WORDS)
+
+
+@thorough
+@given(text, text, st.dictionaries(keys, text.filter(bool), min_size=3, max_size=5))
+def test_parts_that_were_composed_come_apart_again(
+    prompt: str, negative: str, fields: dict[str, str]
+) -> None:
+    fields = {key.strip(" -/"): value for key, value in fields.items()}
+    fields = {key: v for key, v in fields.items() if len(key) > 1}
+    if len(fields) < 3:
+        return
+    found = parse(compose(prompt, negative, fields)).fields
+    for key, value in fields.items():
+        halves = f"{found.get(f'{key}-1')}x{found.get(f'{key}-2')}"
+        assert value in (found.get(key), halves)
+
+
+@pytest.mark.parametrize(
+    "text_",
+    [
+        "a" * 3_000_000,
+        "a " * 1_500_000,
+        "x\n" + " " * 3_000_000 + "y",
+        "x\nab: " * 300_000,
+        'ab: "' * 500_000,
+        'ab: "\\"' * 400_000,
+        "ab:" + " " * 3_000_000,
+        "\\" * 3_000_000,
+        "ab: " + '"' * 2_000_000,
+        "ab: 1, " * 500_000,
+    ],
+    ids=range(10),
+)
+def test_hostile_text_takes_time_in_proportion_to_its_length(text_: str) -> None:
+    # Anything quadratic would take hours and meet the suite's time limit.
+    assert parse(text_) == parse(text_)
+
+
+def test_endless_text_is_cut() -> None:
+    assert len(clean("x" * (MAX_CHARACTERS + 5))) == MAX_CHARACTERS
+    assert len(read("x" * 200_000, WORDS).request.prompt.positive) == 100_000
+
+
+@pytest.mark.parametrize(
+    ("name", "sampler", "schedule"),
+    [
+        ("DPM++ 2M Karras", "dpmpp_2m", "karras"),
+        ("DPM++ 2M", "dpmpp_2m", "uniform"),
+        ("DPM++ SDE", "dpmpp_sde", "uniform"),
+        ("Euler a", "euler_a", "automatic"),
+        ("Heun SGM Uniform", "heun", "sgm_uniform"),
+        ("Euler Exponential", "euler", "exponential"),
+        ("k_euler_ancestral", "euler_a", "automatic"),
+        ("DDIM", "ddim", "automatic"),
+    ],
+)
+def test_sampler_names_from_before_1_9_keep_their_schedule(
+    name: str, sampler: str, schedule: str
+) -> None:
+    for version in ("", ", Version: v1.8.0", ", Version: v1.7.0-225-gabcdef12"):
+        restored = read(f"a\nSteps: 5, Sampler: {name}, Seed: 3{version}", WORDS)
+        assert restored.request.sampling.sampler == sampler
+        assert restored.request.sampling.schedule == schedule
+        assert restored.notices == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "schedule"),
+    [
+        ("Sampler: DPM++ 2M, Version: v1.9.0", "automatic"),
+        ("Sampler: DPM++ 2M, Version: v1.10.1", "automatic"),
+        ("Sampler: DPM++ 2M, Version: f2.0.1v1.10.1", "automatic"),
+        ("Sampler: DPM++ 2M, Schedule type: Karras", "karras"),
+        ("Sampler: DPM++ 2M Karras, Schedule type: exponential", "exponential"),
+        ("Sampler: DPM++ 2M, Schedule type: SGMUniform", "sgm_uniform"),
+    ],
+)
+def test_a_schedule_told_apart_or_a_newer_version_decides(fields: str, schedule: str) -> None:
+    restored = read(f"a\nSteps: 5, {fields}, Seed: 3", WORDS)
+    assert restored.request.sampling.sampler == "dpmpp_2m"
+    assert restored.request.sampling.schedule == schedule
+
+
+@pytest.mark.parametrize(
+    ("first", "expected"), [("512x384", (512, 384)), ("0x0", (640, 448))], ids=["given", "computed"]
+)
+def test_the_first_pass_size_of_the_oldest_hires_becomes_the_size(
+    first: str, expected: tuple[int, int]
+) -> None:
+    request = read(
+        f"a\nSteps: 5, Size: 1024x768, First pass size: {first}, Denoising strength: 0.6", WORDS
+    ).request
+    assert (request.canvas.width, request.canvas.height) == expected
+    assert request.hires == Hires(width=1024, height=768, denoising_strength=0.6)
+
+
+def test_networks_that_were_fields_become_prompt_tags() -> None:
+    request = read(
+        "a\nSteps: 5, Seed: 1, Hypernet: anime, Hypernet strength: 0.5, AddNet Enabled: True, "
+        "AddNet Module 1: LoRA, AddNet Model 1: hat(0a1b2c3d), AddNet Weight A 1: 0.8",
+        WORDS,
+    ).request
+    assert request.prompt.positive == "a<hypernet:anime:0.5>\n<lora:hat:0.8>"
+
+
+def test_foreign_text_without_rng_meant_the_gpu_and_leaves_silent_settings_alone() -> None:
+    base = GenerationRequest(
+        model=Model(checkpoint="mine", clip_skip=3), canvas=Canvas(tiling=True),
+        sampling=Sampling(eta=0.5, schedule="karras"),
+    )  # fmt: skip
+    request = read("a\nSteps: 5, Sampler: Euler, Seed: 1", WORDS, base=base).request
+    assert request.noise.source is NoiseSourceName.GPU
+    assert request.model == Model(checkpoint="mine", clip_skip=1)
+    assert request.canvas.tiling is True
+    assert (request.sampling.eta, request.sampling.schedule) == (0.5, "automatic")
+
+
+def test_our_own_text_resets_what_it_does_not_name() -> None:
+    base = GenerationRequest(
+        canvas=Canvas(tiling=True), sampling=Sampling(eta=0.5), hires=Hires(),
+        effects=(ScriptCall(name="glow"),),
+    )  # fmt: skip
+    assert read(written(GenerationRequest()), WORDS, base=base).request == GenerationRequest()
+
+
+def test_plain_text_changes_only_the_prompt() -> None:
+    base = GenerationRequest(sampling=Sampling(steps=7), prompt=Prompt(negative="bad"))
+    restored = read("a dog", WORDS, base=base)
+    assert restored.request == nest(base, {"prompt.positive": "a dog"})
+    assert read("", WORDS, base=base).request == base
+
+
+def test_numbers_out_of_range_are_bent_and_told() -> None:
+    restored = read(
+        "a\nSteps: 900, CFG scale: 0.5, Seed: 99999999999, Size: 500x8, Clip skip: 2.0, Eta: nan",
+        WORDS,
+    )
+    request = restored.request
+    assert (request.sampling.steps, request.sampling.cfg_scale) == (150, 1.0)
+    assert (request.canvas.width, request.canvas.height) == (496, 64)
+    assert request.noise.seed == 2**32 - 1
+    assert request.model.clip_skip == 2
+    assert request.sampling.eta is None
+    said = " ".join(restored.notices)
+    assert all(key in said for key in ("Steps", "CFG scale", "Seed", "Size-1", "Size-2", "Eta"))
+
+
+def test_unknown_names_and_keys_are_told_not_dropped() -> None:
+    restored = read(
+        'a\nSteps: 5, Sampler: Restart, ENSD: 31337, Lora hashes: "x: 1, y: 2", Seed: 1', WORDS
+    )
+    said = " ".join(restored.notices)
+    assert restored.request.sampling.sampler == Sampling().sampler
+    assert "Restart" in said
+    assert "ENSD: 31337" in said
+    assert "Lora hashes: x: 1, y: 2" in said
+
+
+def test_a_checkpoint_is_found_by_its_hash_even_when_renamed() -> None:
+    words = {**WORDS, "checkpoints": (Word(id="new", label="new", aliases=("0123456789",)),)}
+    restored = read("a\nSteps: 5, Model hash: 0123456789, Model: old, Seed: 1", words)
+    assert restored.request.model.checkpoint == "new"
+    assert restored.notices == ()
+
+
+def test_an_unknown_checkpoint_leaves_the_chosen_one() -> None:
+    words = {**WORDS, "checkpoints": (Word(id="new", label="new"),)}
+    base = GenerationRequest(model=Model(checkpoint="new"))
+    restored = read("a\nSteps: 5, Model: old, Seed: 1", words, base=base)
+    assert restored.request.model.checkpoint == "new"
+    assert "old" in restored.notices[0]
+
+
+def test_broken_effects_are_told() -> None:
+    restored = read('a\nSteps: 5, Seed: 1, Effects: "[1", Size: 512x512', WORDS)
+    assert restored.request.effects == ()
+    assert "Effects" in restored.notices[0]
+
+
+def test_the_batch_size_of_old_writers_fills_its_field() -> None:
+    request = read("a\nSteps: 5, Seed: 1, Batch size: 4, Batch pos: 2", WORDS).request
+    assert request.canvas.batch_size == 4
