@@ -63,8 +63,8 @@ class Runner:
         live: Live,
         make_worker: Callable[[], Worker],
         on_vocabulary: Callable[[Vocabulary], None],
-        order: queue.Order = queue.first_come,
         backoff: float = 1.0,
+        order: queue.Order = queue.first_come,
     ) -> None:
         self._store = store
         self._filing = filing
@@ -202,6 +202,8 @@ class Runner:
 
     def _handle(self, present: _Present, event: Event) -> None:
         job = present.batch.job
+        if self._closing.is_set() and present.wish is None and _unfinished(event):
+            return  # we ended it ourselves: the next start offers to run it again
         if isinstance(event, Progress):
             self._live.progress(job, event)
         elif isinstance(event, Preview):
@@ -275,6 +277,10 @@ class Runner:
                 return
             except StorageError:
                 self._closing.wait(_LOOK)
+
+
+def _unfinished(event: Event) -> bool:
+    return isinstance(event, Failure) or (isinstance(event, Finished) and event.how != "done")
 
 
 def error_view(error: WebuiError) -> ErrorView:

@@ -42,6 +42,7 @@ class Jobs:
         max_items: int = 1000,
         max_waiting_jobs: int = 1000,
         resume_at_start: bool = False,
+        start_backoff: float = 1.0,
     ) -> None:
         self._store = store
         self._plan = plan
@@ -51,7 +52,15 @@ class Jobs:
         self._resume_at_start = resume_at_start
         self._resolver = Resolver(store, blobs, filing.outputs)
         self._live = Live(store)
-        self._runner = Runner(store, filing, self._resolver, self._live, make_worker, on_vocabulary)
+        self._runner = Runner(
+            store,
+            filing,
+            self._resolver,
+            self._live,
+            make_worker,
+            on_vocabulary,
+            backoff=start_backoff,
+        )
         self._closed = False
 
     def start(self) -> None:
