@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from diffusers import EulerDiscreteScheduler, StableDiffusionImg2ImgPipeline
+from PIL import Image
 
 from webui.contract.items import Item
 from webui.contract.request import Blob, GenerationRequest
@@ -55,7 +57,10 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
     ratio = statistics.median(mine / other for mine, other in pairs)
     rows = [
         ("ours, request to PNG on disk", f"{statistics.median(p[0] for p in pairs):.3f} s"),
-        ("diffusers StableDiffusionImg2ImgPipeline", f"{statistics.median(p[1] for p in pairs):.3f} s"),
+        (
+            "diffusers StableDiffusionImg2ImgPipeline",
+            f"{statistics.median(p[1] for p in pairs):.3f} s",
+        ),
         ("ratio, median of pairs (asked: at most 1.05)", f"{ratio:.3f}"),
         ("our own part (asked: under 60 ms at 512)", f"{statistics.median(own) * 1000:.1f} ms"),
     ]
@@ -70,8 +75,6 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
 
 def source_png(folder: Path, size: int) -> bytes:
     """A picture with large shapes, as PNG."""
-    from PIL import Image
-
     gradient = Image.linear_gradient("L").resize((size, size))
     picture = Image.merge("RGB", (gradient, gradient.rotate(90), gradient.rotate(180)))
     path = folder / "source.png"
@@ -84,8 +87,9 @@ def our_run(
 ) -> tuple[Callable[[], object], list[float]]:
     """A function that makes one picture through the engine, and the seconds that do not count."""
     engine = engine_module.make_engine(
-        EngineConfig(models_dir=ROOT / "models", data_dir=folder, device=options.device,
-                     preview_seconds=0)
+        EngineConfig(
+            models_dir=ROOT / "models", data_dir=folder, device=options.device, preview_seconds=0
+        )
     )
     image = Blob(sha256="0" * 64)
     request = GenerationRequest.model_validate(
@@ -106,29 +110,36 @@ def our_run(
         # a fresh memory each time: the pipeline beside us remembers nothing either
         engine._painter.forget()
         parts: list[bytes] = []
-        engine.run([Item(index=0, request=request)], {image: source},
-                   lambda e: parts.append(e.data) if e.kind == "artifact" else None, lambda: None)
+        engine.run(
+            [Item(index=0, request=request)],
+            {image: source},
+            lambda e: parts.append(e.data) if e.kind == "artifact" else None,
+            lambda: None,
+        )
         (folder / "ours.png").write_bytes(parts[0])
 
     run()
     checkpoint = next(iter(engine._residency.loaded))
-    for module in (checkpoint.network.module, checkpoint.vae.encoder, checkpoint.vae.decoder,
-                   *checkpoint.text_encoders):
+    for module in (
+        checkpoint.network.module,
+        checkpoint.vae.encoder,
+        checkpoint.vae.decoder,
+        *checkpoint.text_encoders,
+    ):
         module.forward = counted(module.forward, spent)
     return run, spent
 
 
-def diffusers_run(
-    folder: Path, source: bytes, options: argparse.Namespace
-) -> Callable[[], object]:
+def diffusers_run(folder: Path, source: bytes, options: argparse.Namespace) -> Callable[[], object]:
     """A function that makes one picture through the plain pipeline."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from diffusers import EulerDiscreteScheduler, StableDiffusionImg2ImgPipeline
-
         pipeline = StableDiffusionImg2ImgPipeline.from_pretrained(
-            ROOT / "models" / "starter", torch_dtype=torch.float32, safety_checker=None,
-            requires_safety_checker=False, local_files_only=True,
+            ROOT / "models" / "starter",
+            torch_dtype=torch.float32,
+            safety_checker=None,
+            requires_safety_checker=False,
+            local_files_only=True,
         ).to(options.device)
     pipeline.scheduler = EulerDiscreteScheduler.from_config(pipeline.scheduler.config)
     pipeline.set_progress_bar_config(disable=True)
@@ -137,9 +148,14 @@ def diffusers_run(
     asked = next(n for n in range(1000) if int(n * STRENGTH) == run_by_us)
 
     def run() -> None:
-        result = pipeline("a house by a lake, day", image=image, strength=STRENGTH,
-                          num_inference_steps=asked, guidance_scale=7.0,
-                          generator=torch.Generator().manual_seed(1))
+        result = pipeline(
+            "a house by a lake, day",
+            image=image,
+            strength=STRENGTH,
+            num_inference_steps=asked,
+            guidance_scale=7.0,
+            generator=torch.Generator().manual_seed(1),
+        )
         result.images[0].save(folder / "theirs.png")
 
     return run

@@ -57,11 +57,23 @@ def time_start() -> tuple[float, float, float]:
         port = probe.getsockname()[1]
     base = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory() as data:
-        command = [sys.executable, str(ROOT / "launch.py"), "--no-browser", "--port", str(port),
-                   "--data-dir", data]
+        command = [
+            sys.executable,
+            str(ROOT / "launch.py"),
+            "--no-browser",
+            "--port",
+            str(port),
+            "--data-dir",
+            data,
+        ]
         began = time.perf_counter()
-        server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL,
-                                  stderr=subprocess.DEVNULL, start_new_session=True)
+        server = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         try:
             api = wait(lambda: b"" in fetch(f"{base}/health")) - began
             page = wait(lambda: b"txt2img_generate" in fetch(f"{base}/")) - began
@@ -75,10 +87,15 @@ def time_start() -> tuple[float, float, float]:
 
 def time_picture(base: str) -> float:
     """The moment at which a 20-step picture of the starter model is finished."""
-    body = {"sampling": {"steps": 20}, "canvas": {"width": 256, "height": 256},
-            "noise": {"seed": 1}, "prompt": {"positive": "a house by a lake, day"}}
-    request = urllib.request.Request(f"{base}/api/v1/jobs", json.dumps(body).encode(),
-                                     {"Content-Type": "application/json"})
+    body = {
+        "sampling": {"steps": 20},
+        "canvas": {"width": 256, "height": 256},
+        "noise": {"seed": 1},
+        "prompt": {"positive": "a house by a lake, day"},
+    }
+    request = urllib.request.Request(
+        f"{base}/api/v1/jobs", json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
     job = json.load(urllib.request.urlopen(request))
 
     def finished() -> bool:

@@ -1,5 +1,7 @@
 """An example: the midpoint method as a sampler, on the page as "Midpoint (example)"."""
 
+from itertools import pairwise
+
 import torch
 
 from webui.diffusion.samplers import Sampler
@@ -8,7 +10,7 @@ from webui.plugins import hookimpl
 
 def sample_midpoint(denoiser, x, sigmas, noise, options):
     """Take each step with the slope found at its middle (second order, two calls a step)."""
-    for sigma, sigma_next in zip(sigmas[:-1], sigmas[1:], strict=True):
+    for sigma, sigma_next in pairwise(sigmas):
         slope = (x - denoiser(x, sigma)) / sigma
         if sigma_next > 0:
             middle = torch.sqrt(sigma * sigma_next)

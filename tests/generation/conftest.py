@@ -46,7 +46,9 @@ class Studio:
         return nest(GenerationRequest(), {**self.defaults, **(values or {})})
 
     def picture(
-        self, values: Mapping[str, Any] | None = None, inputs: Mapping[ImageRef, bytes] | None = None
+        self,
+        values: Mapping[str, Any] | None = None,
+        inputs: Mapping[ImageRef, bytes] | None = None,
     ) -> np.ndarray:
         """The one picture of a request, as uint8 (H, W, 3)."""
         return pixels(pictures(self.run(self.request(values), inputs=inputs))[0])
@@ -69,7 +71,7 @@ def pixels(artifact: Artifact) -> np.ndarray:
 
 def make_studio(models: Path, data: Path, defaults: Mapping[str, Any], **config: Any) -> Studio:
     """A studio over a models folder."""
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     engine = make_engine(
         EngineConfig(models_dir=models, data_dir=data, preview_seconds=0.0001, **config)
     )

@@ -104,8 +104,12 @@ def test_strength_zero_is_the_resized_source(
         {source: source_png},
     )
     image = decode_image(source_png, "source")
-    expected = resize(image, 64, 64, studio.request({"source.image": source,
-                      "source.resize_mode": mode}).source.resize_mode)
+    expected = resize(
+        image,
+        64,
+        64,
+        studio.request({"source.image": source, "source.resize_mode": mode}).source.resize_mode,
+    )
     assert np.array_equal(picture, np.asarray(expected))
 
 
@@ -140,9 +144,7 @@ def test_a_source_with_transparency_is_laid_on_white(studio: Studio, source: Blo
 
 @pytest.mark.parametrize("upscaler", [w.id for w in builtin()["hires_upscalers"]])
 def test_every_hires_upscaler_enlarges(studio: Studio, upscaler: str) -> None:
-    picture = studio.picture(
-        {"hires.upscaler": upscaler, "hires.scale": 1.5, "hires.steps": 2}
-    )
+    picture = studio.picture({"hires.upscaler": upscaler, "hires.scale": 1.5, "hires.steps": 2})
     assert picture.shape == (96, 96, 3)
 
 

@@ -8,7 +8,7 @@ from webui.errors import PluginError
 from webui.plugins import NoArgs, Script, hookimpl
 from webui.plugins.manager import PluginManager, StartRecord
 
-SCRIPT = '''
+SCRIPT = """
 from webui.plugins import NoArgs, Script, hookimpl
 
 class Twice(Script):
@@ -22,7 +22,7 @@ class Twice(Script):
 @hookimpl
 def register_scripts():
     return [Twice()]
-'''
+"""
 
 
 def write(folder: Path, name: str, text: str, stem: str = "server") -> None:

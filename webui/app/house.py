@@ -15,6 +15,7 @@ from webui.app.naming import Namer
 from webui.contract import infotext
 from webui.contract.events import Word
 from webui.contract.fields import nest
+from webui.contract.infotext import Restored
 from webui.contract.request import GenerationRequest, Prompt
 from webui.contract.worker import EngineConfig
 from webui.images.blobs import BlobStore
@@ -78,12 +79,9 @@ class House:
         """Every name that a request may use now."""
         return self.book.words()
 
-    def restore(
-        self, text: str, base: GenerationRequest | None
-    ) -> tuple[GenerationRequest, tuple[str, ...]]:
-        """A request from an infotext, with notices about what it could not take over."""
-        restored = infotext.read(text, self.words(), base, self.blobs.has)
-        return restored.request, restored.notices
+    def restore(self, text: str, base: GenerationRequest | None) -> Restored:
+        """The request that an infotext describes, with notices about what it does not give."""
+        return infotext.read(text, self.words(), base, self.blobs.has)
 
     def native_size(self, checkpoint: str) -> tuple[int, int] | None:
         """The size that a checkpoint was made for, where its files tell."""

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from PIL import Image
@@ -19,8 +19,8 @@ from webui.contract.vocabulary import builtin, merged
 from webui.contract.worker import Check, Emit, EngineConfig, Inputs
 from webui.diffusion.denoiser import Denoiser
 from webui.diffusion.layers import Interrupted
-from webui.diffusion.samplers import builtin_samplers
-from webui.diffusion.schedules import builtin_schedules
+from webui.diffusion.samplers import Sampler, builtin_samplers
+from webui.diffusion.schedules import Schedule, builtin_schedules
 from webui.errors import PluginError, WebuiError
 from webui.generation.latents import needs_tiles
 from webui.generation.painting import Painter
@@ -208,6 +208,10 @@ def make_engine(config: EngineConfig) -> PaintingEngine:
     if config.bundled_models_dir is not None:
         folders.append(config.bundled_models_dir)
     catalog = Catalog(folders, HashCache(config.data_dir / "hashes.json"))
-    painter = Painter(plugins.samplers, plugins.schedules, config.vae_tile_pixels)
+    painter = Painter(
+        lambda name: cast(Sampler, plugins.samplers.get(name)),
+        lambda name: cast(Schedule, plugins.schedules.get(name)),
+        config.vae_tile_pixels,
+    )
     residency = Residency(config.device, config.dtype, config.keep_models)
     return PaintingEngine(config, catalog, plugins, residency, painter)

@@ -18,7 +18,8 @@ FACTOR = 8
 def to_pixels(image: Image.Image) -> Tensor:
     """A picture as pixels: (1, 3, H, W) float32 in [-1, 1]."""
     array = np.asarray(image.convert("RGB"), dtype=np.float32)
-    return torch.from_numpy(array).permute(2, 0, 1).unsqueeze(0) / 127.5 - 1.0
+    pixels: Tensor = torch.from_numpy(array)  # pyright: ignore[reportUnknownMemberType]
+    return pixels.permute(2, 0, 1).unsqueeze(0) / 127.5 - 1.0
 
 
 def to_image(pixels: Tensor) -> Image.Image:
@@ -79,7 +80,9 @@ class Projection:
         small = functional.avg_pool2d(pixels, FACTOR)  # (4, 3, 16, 16)
         inputs = _with_constant(latent)  # (4*16*16, C + 1)
         targets = small.permute(0, 2, 3, 1).reshape(-1, 3)
-        self._weights = torch.linalg.lstsq(inputs, targets).solution  # (C + 1, 3)
+        # the pseudo-inverse is least squares for a handful of columns
+        inverse = cast(Tensor, torch.linalg.pinv(inputs))  # pyright: ignore[reportUnknownMemberType]
+        self._weights = inverse @ targets  # (C + 1, 3)
 
     def __call__(self, latent: Tensor) -> Image.Image:
         """One latent (C, h, w) as a picture of w x h."""

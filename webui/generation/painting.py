@@ -1,8 +1,9 @@
 """From requests of one shape to clean latents: source, base pass, hires pass."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from PIL import Image
@@ -21,9 +22,12 @@ from webui.generation.passes import Pass, Start, Wrap, count_steps, run_pass
 from webui.generation.watching import Watch
 from webui.images.decode import decode_image, flatten
 from webui.images.geometry import hires_size, resize
-from webui.plugins.registries import Registry
 from webui.prompts.encoding import encode_prompt
 from webui.weights.checkpoint import Checkpoint
+
+T = TypeVar("T")
+Find = Callable[[str], T]
+"""Looks an entry up by its id in requests; raises NotFound."""
 
 SAMPLED = 0.95
 """The share of an item's bar that sampling fills; decoding has the rest."""
@@ -42,7 +46,7 @@ class Painter:
     """Runs the passes of a request with one checkpoint; remembers encodings between items."""
 
     def __init__(
-        self, samplers: Registry[Sampler], schedules: Registry[Schedule], tile_pixels: int
+        self, samplers: Find[Sampler], schedules: Find[Schedule], tile_pixels: int
     ) -> None:
         self._samplers = samplers
         self._schedules = schedules
@@ -227,8 +231,8 @@ class Painter:
         return Pass(
             width=width,
             height=height,
-            sampler=self._samplers.get(sampling.sampler),
-            schedule=self._schedules.get(sampling.schedule),
+            sampler=self._samplers(sampling.sampler),
+            schedule=self._schedules(sampling.schedule),
             steps=sampling.steps,
             cond=self._text(checkpoint, request.prompt.positive, request.model.clip_skip),
             uncond=self._text(checkpoint, request.prompt.negative, request.model.clip_skip),

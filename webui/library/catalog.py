@@ -79,11 +79,10 @@ class Catalog:
         if not name and files:
             return next((f for f in files if f.name == STARTER), files[0])
         wanted = name.casefold()
-        for exact in (lambda f: f.name.casefold() == wanted,
-                      lambda f: any(a.casefold() == wanted for a in f.aliases)):
-            for file in files:
-                if exact(file):
-                    return file
+        named = [f for f in files if f.name.casefold() == wanted]
+        known_as = [f for f in files if any(a.casefold() == wanted for a in f.aliases)]
+        if named or known_as:
+            return (named or known_as)[0]
         if not name:
             raise NotFound("checkpoint", str(self.folders[0]), (), field)
         raise NotFound("checkpoint", name, nearest([f.name for f in files], name), field)
@@ -107,8 +106,11 @@ class Catalog:
                 subfolders.clear()
                 yield self._diffusers(root, here)
                 continue
-            subfolders[:] = [s for s in sorted(subfolders)
-                             if s.casefold() not in OTHER_KINDS and not s.startswith(".")]
+            subfolders[:] = [
+                s
+                for s in sorted(subfolders)
+                if s.casefold() not in OTHER_KINDS and not s.startswith(".")
+            ]
             for name in sorted(files):
                 if name.endswith(".safetensors") and not name.endswith(VAE_ENDINGS):
                     yield self._file(root, here / name)

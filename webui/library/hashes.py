@@ -5,6 +5,7 @@ import json
 import logging
 import os
 from pathlib import Path
+from typing import cast
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class HashCache:
             loaded = json.loads(self._path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
-        return loaded if isinstance(loaded, dict) else {}
+        return cast("dict[str, dict[str, str]]", loaded) if isinstance(loaded, dict) else {}
 
     def _remember(self, file: Path, stamp: str, sha256: str) -> None:
         entries = self._entries()

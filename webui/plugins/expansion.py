@@ -66,7 +66,7 @@ class Planner:
         call = request.script
         if call is None:
             return expand_batch(request)
-        script = self._scripts.get(call.name)
+        script = self._scripts.get(call.name, "script.name")
         if request.mode not in script.modes:
             raise InvalidRequest("script.name", f"{script.label} does not work in {request.mode}.")
         args = parse_args(script.args_type, call.args, "script.args")
@@ -90,7 +90,9 @@ class Planner:
 
     def _check_sizes(self, request: GenerationRequest) -> None:
         if request.hires is not None and request.source is not None:
-            raise InvalidRequest("hires", "Hires fix belongs to txt2img; img2img has no first pass.")
+            raise InvalidRequest(
+                "hires", "Hires fix belongs to txt2img; img2img has no first pass."
+            )
         pixels = request.canvas.width * request.canvas.height
         if pixels > self._max_pixels:
             raise TooLarge(

@@ -5,7 +5,7 @@ import logging
 import sys
 import time
 import traceback
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -174,7 +174,7 @@ class StartRecord:
         return name == self._broken
 
     @contextmanager
-    def loading(self, name: str) -> Iterator[None]:
+    def loading(self, name: str) -> Generator[None]:
         """Keep the note while the block runs."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._path.write_text(name, encoding="utf-8")
@@ -185,7 +185,7 @@ class StartRecord:
 
 
 @contextmanager
-def _nothing() -> Iterator[None]:
+def _nothing() -> Generator[None]:
     yield
 
 

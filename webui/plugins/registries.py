@@ -41,10 +41,10 @@ class Registry(Generic[E]):
         for name in [n for n, owner in self._owners.items() if owner == plugin]:
             del self._entries[name], self._owners[name]
 
-    def get(self, name: str) -> E:
-        """The entry called `name`; raises NotFound with the nearest names."""
+    def get(self, name: str, field: str = "") -> E:
+        """The entry called `name`; raises NotFound with the nearest names, and `field`."""
         if name not in self._entries:
-            raise NotFound(self.kind, name, nearest([e.label for e in self], name))
+            raise NotFound(self.kind, name, nearest([e.label for e in self], name), field)
         return self._entries[name]
 
     def owner(self, name: str) -> str:
