@@ -1,0 +1,46 @@
+"""What the HTTP face works with: everything arrives as one argument, nothing is global."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from webui.contract.events import Word
+from webui.contract.request import Blob
+from webui.jobs.service import Jobs
+from webui.library.catalog import Catalog
+from webui.plugins.scripts import Script
+from webui.prompts.styles import Style
+from webui.settings import Settings
+
+Words = Callable[[], Mapping[str, tuple[Word, ...]]]
+
+
+class Blobs(Protocol):
+    """Where uploaded pictures go (`webui.images.blobs.BlobStore` is one)."""
+
+    def put(self, data: bytes, field: str) -> Blob:
+        """Keep a picture; raises InvalidRequest that names `field` if it is none."""
+        ...
+
+    def has(self, blob: Blob) -> bool:
+        """Whether the picture is kept here."""
+        ...
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The collaborators of the HTTP face; what may change while the server runs is a callable.
+
+    `settings` gives the settings that hold now; `update_settings` takes values by path, keeps them
+    and raises InvalidRequest for a wrong one.
+    """
+
+    jobs: Jobs
+    blobs: Blobs
+    words: Words
+    catalog: Catalog
+    settings: Callable[[], Settings]
+    update_settings: Callable[[Mapping[str, Any]], Settings]
+    styles: Callable[[], Sequence[Style]] = tuple
+    scripts: Callable[[], Sequence[Script[Any]]] = tuple
+    version: str = ""
