@@ -177,3 +177,16 @@ def test_many_threads_may_put_the_same_picture(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert len(names(tmp_path)) == 1
+
+
+def test_a_link_in_the_place_of_a_keyed_temporary_file_is_not_written_into(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"secret")
+    file = AtomicFile(tmp_path / "x", "key")
+    try:
+        file.temporary.symlink_to(tmp_path / "secret")
+    except OSError:
+        pytest.skip("this system makes no links")
+    file.write(b"data")
+    file.publish()
+    assert (tmp_path / "secret").read_bytes() == b"secret"
+    assert (tmp_path / "x").read_bytes() == b"data"

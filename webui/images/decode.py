@@ -36,7 +36,7 @@ _TURNS = {
 }
 _BROKEN = (
     OSError, ValueError, SyntaxError, IndexError, KeyError, TypeError, EOFError, OverflowError,
-    AttributeError, RuntimeError, struct.error, zlib.error,
+    AttributeError, RuntimeError, UserWarning, struct.error, zlib.error,
 )  # fmt: skip
 """What Pillow's decoders are known to raise on damaged files."""
 

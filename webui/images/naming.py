@@ -53,7 +53,7 @@ class FileNamer:
 
     root: Path
     patterns: NamePatterns = NamePatterns()
-    _given: set[str] = field(default_factory=set[str])
+    _given: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def path_for(
@@ -75,19 +75,23 @@ class FileNamer:
         with self._lock:
             taken = self._taken(folder)
             name = self._free_name(taken, facts, suffix, hint, kind)
-            path = folder / name
-            self._given.add(_fold(path))
-        return path
+            self._give(folder / name)
+        return folder / name
 
     def reserve(self, paths: Iterable[PurePosixPath | str]) -> None:
         """Make known names that were handed out earlier, relative to `root`."""
         with self._lock:
-            self._given.update(_fold(PurePosixPath(path)) for path in paths)
+            for path in paths:
+                self._give(PurePosixPath(path))
 
     def release(self, path: PurePosixPath | str) -> None:
-        """Take back a name whose file will not be written, or is written by now."""
+        """Take back a name whose file will not be written."""
+        place = PurePosixPath(path)
         with self._lock:
-            self._given.discard(_fold(PurePosixPath(path)))
+            self._given.get(_fold(place.parent), set()).discard(place.name.casefold())
+
+    def _give(self, path: PurePosixPath) -> None:
+        self._given.setdefault(_fold(path.parent), set()).add(path.name.casefold())
 
     def _free_name(
         self, taken: set[str], facts: NameFacts, suffix: str, hint: str, kind: Kind
@@ -102,16 +106,16 @@ class FileNamer:
 
     def _taken(self, folder: PurePosixPath) -> set[str]:
         """File names in `folder`, in one case: those on disk and those handed out."""
-        prefix = f"{_fold(folder)}/"
-        names = {g[len(prefix) :] for g in self._given if g.startswith(prefix)}
+        given = self._given.setdefault(_fold(folder), set())
         try:
             with os.scandir(self.root / folder) as entries:
-                names.update(entry.name.casefold() for entry in entries)
+                present = {entry.name.casefold() for entry in entries}
         except FileNotFoundError:
-            pass
+            present = set[str]()
         except OSError as error:
             raise StorageError("The output folder cannot be read.", repr(error)) from error
-        return names
+        given -= present  # Written by now: the folder itself remembers these.
+        return present | given
 
     def _check_inside(self, folder: PurePosixPath) -> None:
         """Refuse a folder that a link below the root leads out of it."""

@@ -102,13 +102,16 @@ class AtomicFile:
     def __init__(self, target: Path, key: str = "") -> None:
         self.target = target
         self.temporary = target.with_name(f".{key or secrets.token_hex(8)}.part")
-        self._mode = "wb" if key else "xb"
+        self._own = bool(key)
 
     def write(self, data: bytes) -> None:
         """Write `data` into the temporary file and wait until the disk has it."""
         try:
             _make_folder(self.target.parent)
-            with self.temporary.open(self._mode) as file:
+            if self._own:
+                # What an earlier try left, or a link laid in its place, is not written into.
+                self.temporary.unlink(missing_ok=True)
+            with self.temporary.open("xb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -208,7 +211,9 @@ def _rename_new(source: Path, target: Path) -> None:
         os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
         source.replace(target)
         return
-    source.unlink()
+    # The file has its name now; a temporary one that stays behind is swept up later.
+    with contextlib.suppress(OSError):
+        source.unlink()
 
 
 def _replace(source: Path, target: Path) -> None:
