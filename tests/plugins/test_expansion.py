@@ -2,6 +2,7 @@
 
 import pytest
 
+from webui.contract.events import Word
 from webui.contract.fields import nest, replace
 from webui.contract.request import Blob, GenerationRequest, Prompt
 from webui.contract.vocabulary import builtin
@@ -118,3 +119,16 @@ def test_a_wrong_script_argument_is_named(planner: Planner) -> None:
 def test_a_script_for_img2img_is_refused_without_a_source(planner: Planner) -> None:
     with pytest.raises(InvalidRequest, match="txt2img"):
         planner.plan(replace(GenerationRequest(), "script", {"name": "loopback"}))
+
+
+def test_a_name_that_only_an_extension_knows_waits_for_the_worker() -> None:
+    words = {**builtin(), "checkpoints": (), "styles": (), "effects": ()}
+
+    def report() -> bool:
+        words["samplers"] = (*words["samplers"], Word(id="mine", label="Mine"))
+        return True
+
+    registry = PluginManager("server").scripts
+    planner = Planner(lambda: words, registry, lambda p: p, 10, 1 << 20, report)
+    settled, _ = planner.plan(replace(GenerationRequest(), "sampling.sampler", "Mine"))
+    assert settled.sampling.sampler == "mine"

@@ -44,6 +44,10 @@ NATIVE_FACTOR = 8
 """Pixels per latent, to read a model's own size from its configuration."""
 
 
+WORKER_SECONDS = 15.0
+"""How long a name that nobody knows yet waits for the worker's first report."""
+
+
 class LiveSettings:
     """The settings that hold now, and the file they are kept in."""
 
@@ -101,7 +105,7 @@ def build_house(settings: Settings, make_worker: MakeWorker = ProcessWorker) -> 
     Raises Conflict where another server holds the data folder, StorageError where a folder cannot
     be used.
     """
-    folders, limits = settings.folders, settings.limits
+    folders = settings.folders
     folders.data_dir.mkdir(parents=True, exist_ok=True)
     live = LiveSettings(settings)
     catalog = Catalog(
@@ -113,7 +117,7 @@ def build_house(settings: Settings, make_worker: MakeWorker = ProcessWorker) -> 
         folders.data_dir / "vocabulary.json",
         {"checkpoints": catalog.words, "styles": styles.words},
     )
-    blobs = BlobStore(folders.data_dir / "blobs", DecodeLimits(max_pixels=limits.max_pixels))
+    blobs = BlobStore(folders.data_dir / "blobs", limits_of(settings))
     jobs = build_jobs(live, catalog, plugins, book, styles, blobs, make_worker)
     return House(live, jobs, blobs, catalog, book, styles, plugins)
 
@@ -135,6 +139,7 @@ def build_jobs(
         lambda prompt: with_styles(styles, prompt),
         settings.limits.max_items,
         settings.limits.max_pixels,
+        more_words=lambda: book.wait_for_report(WORKER_SECONDS),
     )
 
     def plan(request: GenerationRequest):
@@ -187,6 +192,12 @@ def engine_config(settings: Settings) -> EngineConfig:
         quality=saving.quality,
         infotext=saving.enable_infotext,
     )
+
+
+def limits_of(settings: Settings) -> DecodeLimits:
+    """What an uploaded picture may be."""
+    limits = settings.limits
+    return DecodeLimits(max_bytes=limits.max_upload_mb * 2**20, max_pixels=limits.max_pixels)
 
 
 def with_styles(styles: StyleBook, prompt: Prompt) -> Prompt:

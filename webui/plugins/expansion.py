@@ -11,7 +11,7 @@ from webui.contract.fields import leaves, nest
 from webui.contract.items import Item, Plan
 from webui.contract.request import GenerationRequest, Prompt
 from webui.contract.vocabulary import find, resolve
-from webui.errors import InvalidRequest, TooLarge
+from webui.errors import InvalidRequest, NotFound, TooLarge
 from webui.plugins.registries import Registry
 from webui.plugins.scripts import Script
 
@@ -30,7 +30,11 @@ NAMED = {
 
 
 class Planner:
-    """Turns requests into plans by what is on offer now."""
+    """Turns requests into plans by what is on offer now.
+
+    `more_words` is asked when a name is unknown: it may wait for a worker that has yet to tell
+    what its extensions bring, and returns whether anything new can be known.
+    """
 
     def __init__(
         self,
@@ -39,7 +43,9 @@ class Planner:
         apply_styles: Callable[[Prompt], Prompt],
         max_items: int,
         max_pixels: int,
+        more_words: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._more_words = more_words
         self._words = words
         self._scripts = scripts
         self._apply_styles = apply_styles
@@ -51,7 +57,7 @@ class Planner:
 
         Raises NotFound for an unknown name, InvalidRequest for values that do not fit together.
         """
-        settled = settle_seeds(self._settle_names(request))
+        settled = settle_seeds(self._settled(request))
         self._check_sizes(settled)
         concrete = settled.model_copy(update={"prompt": self._apply_styles(settled.prompt)})
         items = self._expand(concrete)
@@ -61,6 +67,14 @@ class Planner:
                 f"This would make {len(items)} images; the limit is {self._max_items}.",
             )
         return settled, Plan(items=tuple(items))
+
+    def _settled(self, request: GenerationRequest) -> GenerationRequest:
+        try:
+            return self._settle_names(request)
+        except NotFound:
+            if not self._more_words():
+                raise
+            return self._settle_names(request)
 
     def _expand(self, request: GenerationRequest) -> Sequence[Item]:
         call = request.script

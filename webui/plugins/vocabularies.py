@@ -49,9 +49,9 @@ class VocabularyBook:
         except OSError as error:  # the next worker reports again
             log.warning("the vocabulary could not be kept for the next start: %s", error)
 
-    def wait(self, seconds: float) -> bool:
-        """Wait for the first worker's report; whether it has come."""
-        return self._reported.wait(seconds)
+    def wait_for_report(self, seconds: float) -> bool:
+        """Wait for this server's first worker to report; False if it had, or does not come."""
+        return not self._reported.is_set() and self._reported.wait(seconds)
 
     def _load(self) -> Vocabulary:
         try:
