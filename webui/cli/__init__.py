@@ -29,12 +29,20 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def begin_logging(command: str) -> None:
+    """Let the server tell what it does; the other commands only warn. `WEBUI_DEBUG=1` tells all."""
+    level = logging.INFO if command == "serve" else logging.WARNING
+    if os.environ.get("WEBUI_DEBUG"):
+        level = logging.DEBUG
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
+    for chatty in ("httpx", "PIL", "asyncio", "multipart", "python_multipart"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     parsed = make_parser().parse_args(argv)
-    level = logging.DEBUG if os.environ.get("WEBUI_DEBUG") else logging.INFO
-    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    begin_logging(parsed.command)
     try:
         return parsed.run(parsed)
     except WebuiError as error:

@@ -116,7 +116,12 @@ def make_progress(console: Console) -> Progress:
 
 
 def show(progress: Progress, task: TaskID, job: JobView) -> None:
-    """Bring the bar to where the job is."""
+    """Bring the bar to where the job is: the present picture's steps, at the end the pictures."""
+    if job.ended:
+        count = len(job.items)
+        made = sum(bool(item.artifacts) for item in job.items)
+        progress.update(task, description=job.state, total=count, completed=made, eta="")
+        return
     number = "" if job.current_item is None else f" {job.current_item + 1}/{len(job.items)}"
     eta = "" if job.eta_seconds is None else f"{job.eta_seconds:.0f} s left"
     progress.update(
