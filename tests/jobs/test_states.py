@@ -1,6 +1,9 @@
 """What becomes of items and jobs when they run, fail, and are stopped, skipped or cancelled."""
 
+import contextlib
+import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -118,18 +121,13 @@ def test_an_uploaded_picture_reaches_the_engine(studio: Studio) -> None:
 
 
 def test_a_source_that_was_changed_on_disk_fails_its_item_by_name(studio: Studio) -> None:
-    job = studio.jobs.submit(request("chain @0 notice @1 gate:a", count=3))
+    job = studio.jobs.submit(request("chain nothing-early @1 gate:a", count=3))
     studio.reached("a")
-    path = studio.jobs.artifact(studio.jobs.get(job.id).artifacts[0].id)[1]
-    studio.open("a")
+    studio.jobs.stop(job.id)
     job = studio.finish(job.id)
-    assert job.notices == ("The paint is thin.",)
+    assert states(job) == ["done", "cancelled", "cancelled"]
+    path = studio.jobs.artifact(job.artifacts[0].id)[1]
     path.write_bytes(b"other")
-    item = studio.store
-    with item.write() as db:  # as if the last item had yet to run
-        db.execute("UPDATE items SET state = 'failed' WHERE idx > 0")
-        db.execute("DELETE FROM artifacts WHERE idx > 0")
-        db.execute("UPDATE jobs SET state = 'failed'")
     studio.jobs.resume(job.id)
     job = studio.finish(job.id)
     assert states(job) == ["done", "failed", "blocked"]
@@ -137,10 +135,12 @@ def test_a_source_that_was_changed_on_disk_fails_its_item_by_name(studio: Studio
     assert path.name in job.items[1].error.sentence
 
 
-@pytest.mark.parametrize(
-    ("mode", "middle", "last"),
-    [("stop", "stopped", "stopped"), ("cancel", "cancelled", "cancelled")],
-)
+def test_what_the_engine_notices_is_shown_once(studio: Studio) -> None:
+    job = studio.finish(studio.jobs.submit(request("notice", count=3)).id)
+    assert job.notices == ("The paint is thin.",)
+
+
+@pytest.mark.parametrize(("mode", "ended"), [("stop", "stopped"), ("cancel", "cancelled")])
 def test_stop_keeps_the_running_picture_and_cancel_discards_it(
     studio: Studio, mode: str, ended: str
 ) -> None:
@@ -315,3 +315,34 @@ def test_the_vocabulary_is_handed_on(studio: Studio) -> None:
     until(lambda: studio.words)
     assert studio.words[0].words["samplers"][0].id == "painter"
     assert studio.jobs.worker().state == "ready"
+
+
+def test_wishes_from_many_hands_leave_every_job_ended_and_no_file_unaccounted(
+    studio: Studio,
+) -> None:
+    ids = [studio.jobs.submit(request("notice", count=4, seed=10 * n)).id for n in range(8)]
+
+    def meddle(seed: int) -> None:
+        hand = random.Random(seed)
+        while not all(studio.jobs.get(id).ended for id in ids):
+            id = hand.choice(ids)
+            wish = hand.choice(["stop", "cancel", "skip", "skip", "look", "look", "resume"])
+            with contextlib.suppress(Conflict):
+                if wish in ("stop", "cancel"):
+                    studio.jobs.stop(id, wish)  # type: ignore[arg-type]
+                elif wish == "skip":
+                    studio.jobs.skip(id)
+                elif wish == "resume" and hand.random() < 0.2:
+                    studio.jobs.resume(id)
+                else:
+                    studio.jobs.snapshot(id)
+
+    with ThreadPoolExecutor(3) as hands:
+        for future in [hands.submit(meddle, seed) for seed in range(3)]:
+            future.result(60)
+    jobs = [studio.finish(id) for id in ids]
+    assert studio.files() == sorted(a.path for job in jobs for a in job.artifacts)
+    for job in jobs:
+        kept = [item.state in ("done", "stopped") for item in job.items]
+        assert kept == [bool(item.artifacts) for item in job.items]
+    assert studio.finish(studio.jobs.submit(request()).id).state == "done"

@@ -42,7 +42,7 @@ class Attendant:
             try:
                 self._start()
             except WebuiError:
-                self._closing.wait(self._backoff * 2**self._failures)
+                self._pause()
 
     def obtain(self) -> Worker:
         """A worker that is ready; raises the error of the last try where none can be had."""
@@ -53,7 +53,7 @@ class Attendant:
             except WebuiError:
                 if self._failures >= TRIES or self._closing.is_set():
                     raise
-                self._closing.wait(self._backoff * 2**self._failures)
+                self._pause()
         return self._worker
 
     def praise(self) -> None:
@@ -74,6 +74,10 @@ class Attendant:
             worker.close()
         self.view = WorkerView(state="off")
 
+    def _pause(self) -> None:
+        if self._failures < TRIES:
+            self._closing.wait(self._backoff * 2 ** (self._failures - 1))
+
     def _lost(self) -> bool:
         if self._worker is None or self._worker.alive():
             return False
@@ -81,7 +85,7 @@ class Attendant:
         return True
 
     def _start(self) -> None:
-        self.view = WorkerView(state="starting")
+        self.view = WorkerView(state="starting", sentence="The engine is loading.")
         worker = self._make_worker()
         with self._guard:
             self._worker = worker

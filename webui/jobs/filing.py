@@ -154,9 +154,7 @@ class Filing:
 
     def _taken(self, db: sqlite3.Connection, path: PurePosixPath) -> bool:
         """Whether a file is there, or is promised to an item that has yet to run again."""
-        row = db.execute(
-            "SELECT 1 FROM artifacts WHERE path = ? COLLATE NOCASE", (path.as_posix(),)
-        ).fetchone()
+        row = db.execute("SELECT 1 FROM artifacts WHERE path = ?", (path.as_posix(),)).fetchone()
         return row is not None or (self.outputs / path).exists()
 
     def _write(self, place: "_Place", data: bytes, published: list[Path]) -> None:

@@ -180,9 +180,11 @@ class Live:
         changes: list[tuple[int, LiveEvent]] = [(i.changed, ItemChanged(item=i)) for i in items]
         if show is not None and not ended:
             changes += _transient(show, since, waiting)
-        changes.sort(key=lambda change: change[0])
-        if ended or number > since:
+        if number > since and not ended:
             changes.append((number, job))
+        changes.sort(key=lambda change: change[0])
+        if ended:  # told in any case, and last
+            changes.append((max(number, since), job))
         return changes, ended
 
     @contextlib.contextmanager

@@ -19,7 +19,8 @@ class FolderLock:
     def __init__(self, folder: Path) -> None:
         # The holder's name lies beside the lock: on Windows a locked file cannot be read.
         self._holder = folder / "server.pid"
-        self._lock = FileLock(folder / "server.lock", timeout=0)
+        # One lock for the whole process: a server is often closed by another thread.
+        self._lock = FileLock(folder / "server.lock", timeout=0, thread_local=False)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()

@@ -38,8 +38,10 @@ class Meter:
 
     def end(self) -> None:
         """The run has ended."""
+        now = self._clock()
+        done, began = self._first or (0.0, self._began)
         self._items += self._size
-        self._item_seconds += self._clock() - self._began
+        self._item_seconds += (now - began) / (1 - done) if done < 1 else now - self._began
         self._first = None
         self._rest = None
 

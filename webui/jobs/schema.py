@@ -53,7 +53,7 @@ CREATE TABLE artifacts (
     n INTEGER NOT NULL,
     role TEXT NOT NULL,
     state TEXT NOT NULL,
-    path TEXT NOT NULL UNIQUE,
+    path TEXT NOT NULL UNIQUE COLLATE NOCASE,
     media_type TEXT NOT NULL,
     width INTEGER NOT NULL,
     height INTEGER NOT NULL,

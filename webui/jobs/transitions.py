@@ -3,7 +3,7 @@
 import json
 import sqlite3
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from webui.contract.items import Plan
 from webui.contract.request import AnyRequest
@@ -86,29 +86,21 @@ def end_item(
 def lose_item(store: Store, job: int, index: int, limit: int, error: ErrorView) -> bool:
     """Note that a worker died on this item: back to waiting, or failed the `limit`-th time.
 
-    Returns whether it will be tried again.
+    In a job that was told to end it is cancelled. Returns whether it will be tried again.
     """
     with store.write() as db:
         db.execute("UPDATE items SET losses = losses + 1 WHERE job = ? AND idx = ?", (job, index))
         losses = db.execute(
             "SELECT losses FROM items WHERE job = ? AND idx = ?", (job, index)
         ).fetchone()["losses"]
-        if losses < limit:
+        if job_row(db, job)["intent"]:
+            end_item(store, job, index, "cancelled")
+        elif losses < limit:
             _set_item(store, db, job, index, "waiting")
             return True
-        end_item(store, job, index, "failed", error)
+        else:
+            end_item(store, job, index, "failed", error)
     return False
-
-
-def release_items(store: Store, job: int, indices: Collection[int]) -> None:
-    """Give claimed items back untried."""
-    with store.write() as db:
-        for index in indices:
-            db.execute(
-                "UPDATE items SET state = 'waiting', attempts = attempts - 1, changed = ?"
-                " WHERE job = ? AND idx = ? AND state = 'running'",
-                (store.tick(), job, index),
-            )
 
 
 def fail_waiting(store: Store, job: int, error: ErrorView) -> None:
