@@ -16,7 +16,7 @@ from torch import Tensor
 from webui.library.vocabularies import CLIP_SIZE, byte_letters
 
 UNET_WIDTHS = (32, 32, 64, 64)
-VAE_WIDTHS = (32, 32, 32, 64)
+VAE_WIDTHS = (32, 32, 64, 64)
 TEXT_WIDTH = 32
 TEXT_LAYERS = 3
 NATIVE_SIZE = 64
@@ -42,10 +42,16 @@ def write_folder(folder: Path, prediction_type: str = "epsilon", seed: int = 0) 
             block_out_channels=UNET_WIDTHS,
             layers_per_block=1,
             down_block_types=(
-                "DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D",
+                "DownBlock2D",
+                "CrossAttnDownBlock2D",
+                "CrossAttnDownBlock2D",
+                "DownBlock2D",
             ),
             up_block_types=(
-                "UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D",
+                "UpBlock2D",
+                "CrossAttnUpBlock2D",
+                "CrossAttnUpBlock2D",
+                "UpBlock2D",
             ),
             cross_attention_dim=TEXT_WIDTH,
             attention_head_dim=4,
@@ -183,8 +189,13 @@ def random_tensors(shapes: Shapes, seed: int, dtype: torch.dtype) -> dict[str, T
 
 
 NORMS = (
-    "norm.weight", "norm1.weight", "norm2.weight", "norm3.weight", "layers.0.weight",
-    "out.0.weight", "norm_out.weight",
+    "norm.weight",
+    "norm1.weight",
+    "norm2.weight",
+    "norm3.weight",
+    "layers.0.weight",
+    "out.0.weight",
+    "norm_out.weight",
 )
 
 

@@ -87,7 +87,7 @@ def read_styles(path: Path) -> tuple[Style, ...]:
     The oldest files call the prompt column "text". Raises StorageError.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig")
         rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
     except FileNotFoundError:
         return ()

@@ -1,8 +1,8 @@
 """The attention syntax of prompts, as text only.
 
-    (word)       weight 1.1          [word]      weight 1 / 1.1
-    (word:1.3)   weight 1.3          ((word))    brackets multiply
-    BREAK        ends the chunk      \\( \\) \\[ \\] \\\\   the character itself
+(word)       weight 1.1          [word]      weight 1 / 1.1
+(word:1.3)   weight 1.3          ((word))    brackets multiply
+BREAK        ends the chunk      \\( \\) \\[ \\] \\\\   the character itself
 """
 
 import math

@@ -1,15 +1,16 @@
 """Modules from a configuration and named tensors, with every tensor accounted for."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import init_empty_weights
-from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.loaders.single_file_utils import (
     convert_ldm_unet_checkpoint,
     convert_ldm_vae_checkpoint,
 )
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
@@ -25,11 +26,11 @@ FAULTS = ("missing", "unknown", "of another shape")
 
 
 def _unet(config: dict[str, Any]) -> nn.Module:
-    return UNet2DConditionModel.from_config(config)
+    return cast(nn.Module, UNet2DConditionModel.from_config(config))
 
 
 def _autoencoder(config: dict[str, Any]) -> nn.Module:
-    return AutoencoderKL.from_config(config)
+    return cast(nn.Module, AutoencoderKL.from_config(config))
 
 
 def _clip(config: dict[str, Any]) -> nn.Module:

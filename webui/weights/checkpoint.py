@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from diffusers import AutoencoderKL
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from torch import Tensor, nn
 
 from webui.diffusion.conditioning import ConditioningBatch
@@ -64,9 +64,7 @@ class Checkpoint:
         """Every torch module by its part's folder name: unet, vae, text_encoder ..."""
         family = self.family
         names = (family.network.folder, family.vae.folder, *(e.folder for e in family.encoders))
-        return dict(
-            zip(names, (self.network.module, self.vae, *self.text_encoders), strict=True)
-        )
+        return dict(zip(names, (self.network.module, self.vae, *self.text_encoders), strict=True))
 
     @property
     def device(self) -> torch.device:

@@ -92,8 +92,9 @@ class ModelFamily:
 
 def says_v(header: Header) -> bool:
     """Whether a single file says that it predicts v: by a marker, or in its metadata."""
-    said = (header.metadata.get(f"modelspec.{key}", "") for key in ("prediction_type",
-                                                                    "predict_key"))
+    said = (
+        header.metadata.get(f"modelspec.{key}", "") for key in ("prediction_type", "predict_key")
+    )
     return "v_pred" in header.tensors or any(s in ("v", "v_prediction") for s in said)
 
 
@@ -134,7 +135,9 @@ def _sd1(name: str, label: str, prediction: PredictionKind) -> ModelFamily:
         vae=Part("vae", "first_stage_model.", "AutoencoderKL", "sd1/vae.json"),
         encoders=(
             TextEncoder(
-                "text_encoder", "cond_stage_model.transformer.", "CLIPTextModel",
+                "text_encoder",
+                "cond_stage_model.transformer.",
+                "CLIPTextModel",
                 "sd1/text_encoder.json",
             ),
         ),

@@ -5,12 +5,12 @@ import logging
 import re
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from diffusers import AutoencoderKL
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
@@ -77,9 +77,7 @@ def _load_folder(folder: Path, device: torch.device, dtype: torch.dtype) -> Chec
     network = "transformer" if "transformer" in index else "unet"
     scheduler = _read_json(folder / "scheduler" / "scheduler_config.json")
     kind = prediction_kind(scheduler)
-    family = identify_folder(
-        index, _read_json(folder / network / "config.json"), kind, folder.name
-    )
+    family = identify_folder(index, _read_json(folder / network / "config.json"), kind, folder.name)
 
     def part(part: Part) -> nn.Module:
         place = folder / part.folder
@@ -127,16 +125,28 @@ def _native(checkpoint: Checkpoint) -> Defaults:
 
 
 def _card(path: Path, defaults: Defaults) -> Defaults:
-    """`defaults` with what the model's card says; a broken card is logged and left aside."""
+    """`defaults` with what the model's card says; what it says wrongly is logged and left aside."""
     if not path.is_file():
         return defaults
     try:
         said = _read_json(path)
     except UnsupportedModel as error:
-        log.warning("%s: %s", path, error.detail)
+        log.warning("%s is left aside: %s", path, error.sentence)
         return defaults
-    known = {f.name: said[f.name] for f in fields(Defaults) if f.name in said}
-    return replace(defaults, **known)
+    usual = asdict(defaults)
+    known = {name: value for name, value in said.items() if name in usual}
+    wrong = [name for name, value in known.items() if not _is_like(value, usual[name])]
+    if wrong:
+        log.warning("%s: %s must be like %s", path, ", ".join(wrong), usual)
+    return replace(defaults, **{n: v for n, v in known.items() if n not in wrong})
+
+
+def _is_like(value: object, usual: object) -> bool:
+    """Whether a card's value can stand where `usual` does: a text, or a positive number."""
+    if isinstance(usual, str):
+        return isinstance(value, str)
+    kinds = (int, float) if isinstance(usual, float) else (int,)
+    return isinstance(value, kinds) and not isinstance(value, bool) and value > 0
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -163,12 +173,16 @@ def _load_file(path: Path, device: torch.device, dtype: torch.dtype) -> Checkpoi
     family = identify(header, path.name)
     parts = (family.network, family.vae, *family.encoders)
     configs = [fitted_config(part, header) for part in parts]
-    vocabularies = [_clip_vocabulary(e.pad, c) for e, c in
-                    zip(family.encoders, configs[2:], strict=True)]
+    vocabularies = [
+        _clip_vocabulary(e.pad, c) for e, c in zip(family.encoders, configs[2:], strict=True)
+    ]
     _report_unused(header, parts, path.name)
     modules = [
-        placed(build(part, config, converted(part, config, _read_part(path, header, part))),
-                    device, dtype)
+        placed(
+            build(part, config, converted(part, config, _read_part(path, header, part))),
+            device,
+            dtype,
+        )
         for part, config in zip(parts, configs, strict=True)
     ]
     prediction = read_prediction(
@@ -206,8 +220,12 @@ def _report_unused(header: Header, parts: Iterable[Part], name: str) -> None:
     prefixes = tuple(part.prefix for part in parts)
     unused = [n for n in header.tensors if not n.startswith(prefixes) and not IGNORED.match(n)]
     if unused:
-        log.warning("%s holds %d tensors that are not used, such as %s",
-                    name, len(unused), ", ".join(unused[:4]))
+        log.warning(
+            "%s holds %d tensors that are not used, such as %s",
+            name,
+            len(unused),
+            ", ".join(unused[:4]),
+        )
 
 
 def _read_part(path: Path, header: Header, part: Part) -> State:
@@ -251,8 +269,7 @@ def _assembled(
         rows = cast("nn.Embedding", encoder.get_input_embeddings()).num_embeddings  # type: ignore
         if rows < len(vocabulary):
             raise UnsupportedModel(
-                f"The model's tokenizer has {len(vocabulary)} words, "
-                f"its text encoder only {rows}."
+                f"The model's tokenizer has {len(vocabulary)} words, its text encoder only {rows}."
             )
     return Checkpoint(
         family=family,

@@ -7,7 +7,7 @@ as it was when the block was entered. Patches nest, and are taken off in the opp
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -55,7 +55,9 @@ class Tiling:
     def apply(self, checkpoint: Checkpoint) -> Iterator[None]:
         """Wrap the padding of every convolution in the network and the VAE."""
         modules = (checkpoint.network.module, checkpoint.vae)
-        convolutions = [m for root in modules for m in root.modules() if isinstance(m, nn.Conv2d)]
+        convolutions: list[Any] = [
+            m for root in modules for m in root.modules() if isinstance(m, nn.Conv2d)
+        ]
         modes = [(convolution, convolution.padding_mode) for convolution in convolutions]
         try:
             for convolution in convolutions:

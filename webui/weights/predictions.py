@@ -37,11 +37,10 @@ def read_prediction(
     """
     if kind == "flow":
         raise UnsupportedModel("Flow models are not loaded by this version.")
-    if alphas_cumprod is None:
-        alphas_cumprod = (1 - _betas(config)).cumprod(0)
+    alphas = (1 - _betas(config)).cumprod(0) if alphas_cumprod is None else alphas_cumprod
     if zero_terminal or config.get("rescale_betas_zero_snr"):
-        alphas_cumprod = _ending_in_noise(alphas_cumprod.double())
-    return DiscretePrediction(alphas_cumprod=alphas_cumprod, kind=kind)
+        alphas = _ending_in_noise(alphas.double())
+    return DiscretePrediction(alphas_cumprod=alphas, kind=kind)
 
 
 def _betas(config: Mapping[str, Any]) -> Tensor:

@@ -102,9 +102,7 @@ class Residency:
     def _load(self, file: CheckpointFile) -> Checkpoint:
         try:
             with self.guarded(f"loading {file.title}", "the number of models kept"):
-                return load_checkpoint(
-                    file.path, self.device, self.dtype, file.title, file.sha256
-                )
+                return load_checkpoint(file.path, self.device, self.dtype, file.title, file.sha256)
         except OutOfDeviceMemory:
             if not self._held:
                 raise

@@ -44,7 +44,8 @@ def mend_torchvision() -> bool:
     extension._has_ops = lambda: True
     log.warning(
         "torchvision was built for another torch than %s; its operators are replaced where "
-        "possible. Reinstall it, or remove it: nothing here needs it.", torch.__version__,
+        "possible. Reinstall it, or remove it: nothing here needs it.",
+        torch.__version__,
     )
     return True
 
