@@ -25,7 +25,7 @@ from webui.errors import PluginError, WebuiError
 from webui.generation.latents import needs_tiles
 from webui.generation.painting import Painter
 from webui.generation.watching import Watch
-from webui.images.storage import encode_image, media_type
+from webui.images.storage import encode_image, media_type_of
 from webui.library.catalog import Catalog, ModelFile
 from webui.library.hashes import HashCache
 from webui.plugins import hookimpl
@@ -185,10 +185,11 @@ class PaintingEngine:
         text = infotext.write(request, execution, __version__, words)
         config = self._config
         embedded = text if config.infotext else ""
+        data = encode_image(image, config.format, embedded, config.quality)
         return Artifact(
             item=item.index,
-            data=encode_image(image, config.format, embedded, config.quality),
-            media_type=media_type(config.format),
+            data=data,
+            media_type=media_type_of(data),
             width=image.width,
             height=image.height,
             seed=request.noise.seed,
