@@ -143,6 +143,17 @@ def test_an_upload_is_taken_raw_and_as_a_form(client: TestClient, photo: bytes) 
     assert raw.json() == form.json()
 
 
+def test_an_upload_can_be_seen_again(client: TestClient, photo: bytes) -> None:
+    blob = client.post("/api/v1/blobs", content=photo, headers={"Content-Type": "image/png"}).json()
+    answer = client.get(f"/api/v1/blobs/{blob['sha256']}")
+    assert answer.content == photo
+    assert answer.headers["content-type"] == "image/png"
+    assert "sandbox" in answer.headers["content-security-policy"]
+    assert client.get(f"/api/v1/blobs/{'0' * 64}").status_code == 404
+    for name in ("../../x", "..%2f..%2fx", "A" * 64, "0" * 63):
+        assert client.get(f"/api/v1/blobs/{name}").status_code in (404, 422)
+
+
 @pytest.mark.parametrize("body", [b"", b"<svg onload='x'/>", b"GIF89a", b"\x89PNG\r\n\x1a\n"])
 def test_an_upload_that_is_no_picture_is_refused(client: TestClient, body: bytes) -> None:
     answer = client.post("/api/v1/blobs", content=body, headers={"Content-Type": "image/png"})

@@ -19,7 +19,7 @@ from webui.api.guard import Guard, make_rules
 from webui.api.live import live_routes
 from webui.api.manual import manual_routes
 from webui.api.parts import Parts
-from webui.api.pictures import picture_routes
+from webui.api.pictures import picture_routes, upload_routes
 from webui.api.routes import job_routes, word_routes
 from webui.api.sdapi import Stopwatch, sdapi_routes
 from webui.settings import Settings
@@ -45,6 +45,7 @@ def make_api(parts: Parts, lifespan: Lifespan | None = None) -> FastAPI:
     app.include_router(job_routes(parts))
     app.include_router(word_routes(parts))
     app.include_router(picture_routes(parts.jobs.artifact))
+    app.include_router(upload_routes(parts.blobs.read))
     app.include_router(live_routes(parts.jobs))
     app.include_router(sdapi_routes(parts))
     app.include_router(manual_routes(app))

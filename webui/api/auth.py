@@ -108,15 +108,16 @@ class Login:
             response = await self._desk(Request(scope, receive), path)
             await response(scope, receive, send)
             return
+        free = scope["type"] == "http" and path in OPEN_PATHS
         token = HTTPConnection(scope).cookies.get(self.cookie, "")
         if token and self.sessions.holds(token):
             send = self._while_open(token, send)
-        elif path not in OPEN_PATHS:
+        elif not free:
             refusal = self._check_basic(scope)
             if refusal is not None:
                 await self._turn_away(refusal, scope, receive, send)
                 return
-        if path not in OPEN_PATHS:
+        if not free:
             scope.setdefault("state", {})["account"] = self.account.user
         await self.app(scope, receive, send)
 
@@ -285,7 +286,7 @@ body { font: 16px system-ui, sans-serif; display: grid; place-items: center; min
 form { display: grid; gap: .8rem; width: min(20rem, 90vw) }
 label { display: grid; gap: .2rem }
 input, button { font: inherit; padding: .5rem; border-radius: .4rem; border: 1px solid #8888 }
-button { background: #b84600; color: #fff; border: 0; cursor: pointer }
+button { background: #1c6b5e; color: #fff; border: 0; cursor: pointer }
 p { color: #c0392b; min-height: 1.2em; margin: 0 }
 h1 { font-size: 1.3rem; margin: 0 }
 </style></head><body>

@@ -71,13 +71,15 @@ def _operation(path: str, verb: str, operation: Tree) -> str:
     table = f"<table>{''.join(rows)}</table>" if rows else ""
     takes = f"<p>Takes {body}.</p>" if body else ""
     says = html.escape(str(operation.get("description") or operation.get("summary") or ""))
+    first = says.partition(". ")[0].partition("\n")[0].rstrip(".")
     gives = ", ".join(
         f"{code} {html.escape(str(answer.get('description', '')))}{_content(answer)}"
         for code, answer in cast("Tree", operation.get("responses", {})).items()
     )
     return (
-        f"<details><summary><b>{verb.upper()}</b> <code>{html.escape(path)}</code></summary>"
-        f"<p>{says}</p>{table}{takes}<p>Answers: {gives}</p></details>"
+        f"<details><summary><b>{verb.upper()}</b> <code>{html.escape(path)}</code> "
+        f"<span>{first}</span></summary><p>{says}</p>"
+        f"{table}{takes}<p>Answers: {gives}</p></details>"
     )
 
 
@@ -157,8 +159,8 @@ def _name(schema: Tree) -> str:
 
 
 ICON = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32"
-rx="6" fill="#b84600"/><path d="M8 9h16M8 16h10M8 23h16" stroke="#fff" stroke-width="3"
-stroke-linecap="round"/><path d="M10 26 24 6" stroke="#ffd9b8" stroke-width="2"/></svg>"""
+rx="6" fill="#1c6b5e"/><path d="M8 9h16M8 16h10M8 23h16" stroke="#fff" stroke-width="3"
+stroke-linecap="round"/><path d="M10 26 24 6" stroke="#bfe3da" stroke-width="2"/></svg>"""
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>$TITLE: the API</title>
@@ -168,10 +170,11 @@ PAGE = """<!doctype html>
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 details { border: 1px solid #8885; border-radius: .4rem; padding: .4rem .8rem; margin: .4rem 0 }
 summary { cursor: pointer }
+summary span { opacity: .7; margin-left: .8rem }
 summary b { display: inline-block; min-width: 4rem }
 table { border-collapse: collapse; display: block; overflow-x: auto }
 td { border-top: 1px solid #8884; padding: .2rem .8rem .2rem 0; vertical-align: top }
-a:target, details:target { background: #b8460022 }
+a:target, details:target { background: #1c6b5e22 }
 </style></head><body>
 <h1>$TITLE</h1>
 <p>$DESCRIPTION</p>

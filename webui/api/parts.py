@@ -22,6 +22,10 @@ class Blobs(Protocol):
         """Keep a picture; raises InvalidRequest that names `field` if it is none."""
         ...
 
+    def read(self, blob: Blob) -> bytes:
+        """The bytes; raises NotFound."""
+        ...
+
     def has(self, blob: Blob) -> bool:
         """Whether the picture is kept here."""
         ...

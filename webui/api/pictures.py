@@ -1,4 +1,4 @@
-"""Pictures over HTTP: filed artifacts and their thumbnails, as images and nothing else."""
+"""Pictures over HTTP: artifacts, thumbnails and uploads, as images and nothing else."""
 # Routes are used by their decorator.
 # pyright: reportUnusedFunction=false
 
@@ -15,7 +15,9 @@ from fastapi import APIRouter, Header, Query
 from PIL import Image
 from starlette.responses import FileResponse, Response
 
+from webui.contract.request import Blob, Sha256
 from webui.errors import NotFound, StorageError
+from webui.images.storage import media_type_of
 from webui.jobs.views import ArtifactView
 
 IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "image/webp", "image/avif"})
@@ -94,6 +96,24 @@ def picture_routes(find: Find) -> APIRouter:
         if headers["ETag"] in if_none_match:
             return Response(status_code=304, headers=headers)
         return Response(thumbnails.get(view.sha256, path), 200, headers, "image/jpeg")
+
+    return router
+
+
+def upload_routes(read: Callable[[Blob], bytes]) -> APIRouter:
+    """The uploaded pictures, by the hash that the upload answered."""
+    router = APIRouter(prefix="/api/v1/blobs", tags=["words and pictures"])
+
+    @router.get("/{sha256}", response_class=Response)
+    def get_blob(
+        sha256: Sha256, if_none_match: Annotated[str, Header(include_in_schema=False)] = ""
+    ) -> Response:
+        """An uploaded picture, byte for byte."""
+        headers = _headers(f'"{sha256}"')
+        data = read(Blob(sha256=sha256))
+        if headers["ETag"] in if_none_match:
+            return Response(status_code=304, headers=headers)
+        return Response(data, 200, headers, media_type_of(data))
 
     return router
 

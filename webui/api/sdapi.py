@@ -19,7 +19,7 @@ from webui.api.routes import owner_of
 from webui.api.sdapi_answers import describe_job, read_pictures, timestamp, wait_for
 from webui.api.sdapi_lists import list_routes
 from webui.api.sdapi_options import Options, request_values
-from webui.api.sdapi_requests import Desk, built, in_older_words, read_body
+from webui.api.sdapi_requests import Desk, built, rename_field, read_body
 from webui.api.sdapi_table import Img2ImgBody, Mode, Txt2ImgBody
 from webui.contract import infotext
 from webui.contract.request import Blob, GenerationRequest, Source
@@ -88,7 +88,8 @@ def generation_routes(parts: Parts, options: Options, limits: DecodeLimits) -> A
         try:
             return parts.jobs.submit(read_body(body, mode, desk), owner)
         except WebuiError as error:
-            raise in_older_words(error, mode) from error
+            rename_field(error, mode)
+            raise
 
     async def run(body: BaseModel, mode: Mode, http: Request) -> PicturesAnswer:
         queued = await run_in_threadpool(submit, body, mode, owner_of(http))
@@ -96,7 +97,7 @@ def generation_routes(parts: Parts, options: Options, limits: DecodeLimits) -> A
         send = cast("bool | None", getattr(body, "send_images", True))
         wanted = send is None or send
         images = await run_in_threadpool(read_pictures, parts.jobs, job) if wanted else []
-        info = describe_job(job, parts.words(), parts.version)
+        info = await run_in_threadpool(lambda: describe_job(job, parts.words(), parts.version))
         return PicturesAnswer(images=images, parameters=_parameters(body), info=info)
 
     @router.post("/txt2img")

@@ -52,10 +52,11 @@ def read_body(body: BaseModel, mode: Mode, desk: Desk) -> GenerationRequest:
     """
     sent = {n: v for n, v in body if n in body.model_fields_set and v is not None}
     check_absent_parts(sent)
-    base = older_defaults(mode, desk, sent)
+    sampling = _sampler_values(sent, desk)
+    base = older_defaults(mode, desk, sent, sampling.get("sampling.sampler", "euler"))
     if sent.get("infotext"):
         base = _with_infotext(base, mode, sent, desk)
-    values = renamed(sent, mode) | _sampler_values(sent, desk)
+    values = renamed(sent, mode) | sampling
     values |= _override_values(sent, mode, values.get("sampling.sampler", base.sampling.sampler))
     if "styles" in sent:
         # Names that nothing answers to never did any harm on this surface.
@@ -63,12 +64,18 @@ def read_body(body: BaseModel, mode: Mode, desk: Desk) -> GenerationRequest:
         values["prompt.styles"] = tuple(n for n in sent["styles"] if find(known, n))
     values |= _hires_values(sent, base, desk, values) if mode == "txt2img" else {}
     values["script"] = chosen_script(sent, desk.scripts, mode)
-    values["effects"] = chosen_effects(sent, desk.words.get("effects", ()))
+    if "alwayson_scripts" in sent:
+        values["effects"] = chosen_effects(sent, desk.words.get("effects", ()))
     return built(base, values, mode)
 
 
-def older_defaults(mode: Mode, desk: Desk, sent: Mapping[str, Any]) -> GenerationRequest:
-    """What the older surface runs when a body says nothing: Euler, 50 steps, 512x512."""
+def older_defaults(
+    mode: Mode, desk: Desk, sent: Mapping[str, Any], sampler: str
+) -> GenerationRequest:
+    """What the older surface runs when a body says nothing: Euler, 50 steps, 512x512.
+
+    Options that were set fill it too; `sampler` says which of them count.
+    """
     values: dict[str, Any] = {
         row.path: row.convert(row.default) if row.convert else row.default
         for row in ROWS[mode]
@@ -78,7 +85,7 @@ def older_defaults(mode: Mode, desk: Desk, sent: Mapping[str, Any]) -> Generatio
     base = GenerationRequest()
     if mode == "img2img":
         base = base.model_copy(update={"source": _source(sent, desk)})
-    values |= request_values(desk.options, mode, "euler")
+    values |= request_values(desk.options, mode, sampler)
     return built(base, values, mode)
 
 
@@ -101,13 +108,12 @@ def renamed(sent: Mapping[str, Any], mode: Mode) -> dict[str, Any]:
     }
 
 
-def in_older_words(error: WebuiError, mode: Mode) -> WebuiError:
-    """The same error with the name that the older surface has for its field."""
+def rename_field(error: WebuiError, mode: Mode) -> None:
+    """Give an error the name that the older surface has for its field."""
     field = str(getattr(error, "field", ""))
     name = older_names(mode).get(field, field)
     if name != field:
         cast("Any", error).field = name
-    return error
 
 
 def check_absent_parts(sent: Mapping[str, Any]) -> None:
