@@ -19,7 +19,7 @@ from webui.api.routes import owner_of
 from webui.api.sdapi_answers import describe_job, read_pictures, timestamp, wait_for
 from webui.api.sdapi_lists import list_routes
 from webui.api.sdapi_options import Options, request_values
-from webui.api.sdapi_requests import Desk, built, rename_field, read_body
+from webui.api.sdapi_requests import Desk, built, read_body, rename_field
 from webui.api.sdapi_table import Img2ImgBody, Mode, Txt2ImgBody
 from webui.contract import infotext
 from webui.contract.request import Blob, GenerationRequest, Source
