@@ -19,8 +19,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -226,6 +224,9 @@ def has_nvidia() -> bool:
 
 def reachable(url: str) -> bool:
     """Whether an index answers within three seconds."""
+    # Only here: a start that installs nothing has no time for it.
+    import urllib.request  # noqa: PLC0415
+
     request = urllib.request.Request(f"{url}/torch/", method="HEAD")
     try:
         with urllib.request.urlopen(request, timeout=3) as answer:
