@@ -1,0 +1,153 @@
+"""What the page's buttons do on the server: plain functions from values to values."""
+
+import logging
+from typing import Any
+
+from webui.contract.request import Blob, GenerationRequest, Source
+from webui.errors import InvalidRequest, WebuiError
+from webui.ui.form import Values, collect, fill, nearest_size
+from webui.ui.layout import Mode
+from webui.ui.outbox import complaint, letter, say
+from webui.ui.picture import picture_value
+from webui.ui.services import Services
+
+log = logging.getLogger(__name__)
+Letter = dict[str, Any]
+Answer = tuple[Values, Letter]
+
+NOTHING_TO_READ = "There are no generation settings in this image."
+NO_IMAGE = "0" * 64
+BROKEN = "Something went wrong here. The server's log has the details."
+
+
+def submit(services: Services, mode: Mode, values: Values, owner: str) -> Letter:
+    """Queue what the form says; an error comes back as a message, nothing is lost."""
+    try:
+        request = collect(mode, values, services.scripts)
+        job = services.jobs.submit(request, owner)
+    except WebuiError as error:
+        return letter(complaint(error, mode), mode=mode)
+    except Exception:
+        log.exception("A job could not be submitted")
+        return letter(say(BROKEN, "error"), mode=mode)
+    return letter(mode=mode, job=job.id)
+
+
+def restore_from_text(services: Services, mode: Mode, values: Values) -> Answer:
+    """Read the prompt as infotext; an empty prompt asks for the settings of the last job."""
+    text = str(values.get("prompt.positive") or "").strip()
+    if text:
+        return _restore(services, mode, values, text)
+    jobs = services.jobs.list(limit=1)
+    if not jobs:
+        return {}, letter(say("Nothing was generated yet."), mode=mode)
+    filled = fill(mode, jobs[0].request, services.scripts)
+    return filled, letter(say("Settings of the last job restored.", "done"), mode=mode, undo=True)
+
+
+def restore_from_blob(services: Services, mode: Mode, values: Values, sha256: str) -> Answer:
+    """Read the settings inside an image that was dropped on the prompt."""
+    try:
+        text = services.read_infotext(services.blobs.read(Blob(sha256=sha256)))
+    except (WebuiError, ValueError) as error:
+        sentence = error.sentence if isinstance(error, WebuiError) else NOTHING_TO_READ
+        return {}, letter(say(sentence, "error"), mode=mode)
+    return _restore(services, mode, values, text)
+
+
+def restore_from_artifact(services: Services, mode: Mode, values: Values, number: int) -> Answer:
+    """Take over the settings that a finished picture was made with."""
+    try:
+        picture, _ = services.jobs.artifact(number)
+    except WebuiError as error:
+        return {}, letter(complaint(error, mode), mode=mode)
+    return _restore(services, mode, values, picture.infotext)
+
+
+def send_to_img2img(services: Services, number: int) -> Answer:
+    """A finished picture becomes the source, byte for byte, with what it was made with."""
+    try:
+        artifact, path = services.jobs.artifact(number)
+        blob = services.blobs.put(path.read_bytes(), "source.image")
+    except (WebuiError, OSError) as error:
+        sentence = error.sentence if isinstance(error, WebuiError) else "The file is gone."
+        return {}, letter(say(sentence, "error"), mode="img2img")
+    values: Values = {
+        **_settings_of(services, artifact.infotext),
+        "source.image": picture_value(
+            blob.sha256, artifact.width, artifact.height, path.name, f"api/v1/artifacts/{number}"
+        ),
+        "canvas.width": nearest_size("canvas.width", artifact.width),
+        "canvas.height": nearest_size("canvas.height", artifact.height),
+    }
+    return values, letter(mode="img2img", tab="img2img")
+
+
+def token_count(services: Services, text: str) -> dict[str, Any]:
+    """The counter beside a prompt: tokens, room, and whether brackets match."""
+    if services.count_tokens is None:
+        return {"text": "", "fault": ""}
+    used, room = services.count_tokens(text)
+    fault = "Brackets do not match." if unbalanced(text) else ""
+    return {"text": f"{used}/{room}", "fault": fault}
+
+
+def unbalanced(text: str) -> bool:
+    """Whether some bracket of the prompt language is left open or closed twice."""
+    pairs, stack, escaped = {")": "(", "]": "["}, list[str](), False
+    for letter_ in text:
+        if escaped:
+            escaped = False
+        elif letter_ == "\\":
+            escaped = True
+        elif letter_ in "([":
+            stack.append(letter_)
+        elif letter_ in pairs and (not stack or stack.pop() != pairs[letter_]):
+            return True
+    return bool(stack)
+
+
+def size_offer(services: Services, checkpoint: str, width: Any, height: Any) -> str:
+    """The words of an offer to use a checkpoint's own size; empty where nothing is to offer."""
+    try:
+        size = services.native_size(checkpoint)
+    except WebuiError:
+        return ""
+    return f"Use {size[0]} × {size[1]}" if size and size != (width, height) else ""
+
+
+def _restore(services: Services, mode: Mode, values: Values, text: str) -> Answer:
+    if not text.strip():
+        return {}, letter(say(NOTHING_TO_READ, "error"), mode=mode)
+    restored = services.restore(text, _base(mode, values, services))
+    filled = fill(mode, restored.request, services.scripts)
+    if filled.get("source.image") in ({"sha256": NO_IMAGE}, _bare(values.get("source.image"))):
+        filled.pop("source.image", None)
+    if mode == "img2img" and restored.denoising_strength is not None:
+        filled["source.denoising_strength"] = restored.denoising_strength
+    told = [say(notice) for notice in restored.notices]
+    return filled, letter(say("Settings restored.", "done"), *told, mode=mode, undo=True)
+
+
+def _base(mode: Mode, values: Values, services: Services) -> GenerationRequest:
+    """What settings are read over where a text is silent: the form as it stands, or defaults."""
+    given = dict(values)
+    if mode == "img2img" and not isinstance(given.get("source.image"), dict):
+        given["source.image"] = {"sha256": NO_IMAGE}
+    try:
+        return collect(mode, given, services.scripts)
+    except InvalidRequest:
+        source = Source(image=Blob(sha256=NO_IMAGE)) if mode == "img2img" else None
+        return GenerationRequest(source=source)
+
+
+def _bare(image: Any) -> Any:
+    return {"sha256": image.get("sha256")} if isinstance(image, dict) else None
+
+
+def _settings_of(services: Services, infotext: str) -> Values:
+    """What moves from txt2img to img2img beside the picture: all but what belongs to a source."""
+    restored = services.restore(infotext, None)
+    filled = fill("img2img", restored.request, services.scripts)
+    keep = ("prompt.", "sampling.", "model.", "noise.", "tick:")
+    return {name: value for name, value in filled.items() if name.startswith(keep)}

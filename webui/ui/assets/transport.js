@@ -1,0 +1,35 @@
+"use strict";
+// Every request that our scripts send. Addresses are relative, so a proxy's sub-path is kept.
+(function (pal) {
+  async function ask(address, options) {
+    const reply = await fetch(address, { cache: "no-store", ...options });
+    if (reply.ok) return reply.status === 204 ? null : reply.json();
+    const error = new Error(await sentence(reply));
+    error.status = reply.status;
+    throw error;
+  }
+
+  async function sentence(reply) {
+    try {
+      const body = await reply.json();
+      return body.sentence || body.detail || reply.statusText;
+    } catch {
+      return reply.statusText;
+    }
+  }
+
+  function post(address) {
+    return ask(address, { method: "POST" });
+  }
+
+  pal.transport = {
+    progress: (id, since, preview) => ask(`internal/progress/${id}?since=${since}&preview=${preview}`),
+    running: () => ask("internal/running"),
+    stop: (id) => post(`api/v1/jobs/${id}/stop`),
+    skip: (id) => post(`api/v1/jobs/${id}/skip`),
+    resume: (id) => post(`api/v1/jobs/${id}/resume`),
+    discard: (id) => post(`api/v1/jobs/${id}/discard`),
+    keep: (file) => ask("api/v1/blobs", { method: "POST", body: file }),
+    source: (sha256) => `api/v1/blobs/${sha256}`,
+  };
+})(window.palimpsest);

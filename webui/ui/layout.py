@@ -1,0 +1,221 @@
+"""Where each field of the request stands on the page: data, apart from fields and behaviour."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+Mode = Literal["txt2img", "img2img"]
+
+
+@dataclass(frozen=True)
+class At:
+    """The field at `path`; a `radio` shows all choices at once instead of a dropdown."""
+
+    path: str
+    scale: int = 1
+    radio: bool = False
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place for a control that is no field of the request: a button, the scripts."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """Things side by side; on a narrow screen they wrap unless `tight`."""
+
+    children: "tuple[Node, ...]"
+    tight: bool = False
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Things above each other, as one cell of a row; `width` in pixels decides when rows wrap."""
+
+    children: "tuple[Node, ...]"
+    scale: int = 1
+    width: int = 36
+
+
+@dataclass(frozen=True)
+class Fold:
+    """An accordion, closed at first."""
+
+    name: str
+    label: str
+    children: "tuple[Node, ...]"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Fields behind a tick; without the tick they count as if nobody had touched them."""
+
+    name: str
+    label: str
+    children: "tuple[Node, ...]"
+
+
+Node = At | Slot | Row | Stack | Fold | Part
+
+
+def row(*children: Node, tight: bool = False) -> Row:
+    """A row of `children`."""
+    return Row(children, tight)
+
+
+def fields(node: Node) -> Iterator[At]:
+    """Every field below `node`, in reading order."""
+    if isinstance(node, At):
+        yield node
+    elif not isinstance(node, Slot):
+        for child in node.children:
+            yield from fields(child)
+
+
+def parts(node: Node) -> Iterator[Part]:
+    """Every part with a tick below `node`."""
+    if isinstance(node, At | Slot):
+        return
+    if isinstance(node, Part):
+        yield node
+    for child in node.children:
+        yield from parts(child)
+
+
+SAMPLING = (
+    row(
+        At("sampling.sampler", scale=2),
+        At("sampling.schedule", scale=2),
+        At("sampling.steps", scale=3),
+    ),
+)
+SIZES = (At("canvas.width"), At("canvas.height"))
+BATCH = Stack((At("canvas.batch_count"), At("canvas.batch_size")), scale=4, width=200)
+SEED = (
+    row(
+        At("noise.seed", scale=3),
+        Slot("dice"),
+        Slot("reuse_seed"),
+        tight=True,
+    ),
+    Part(
+        "variation",
+        "Extra seed",
+        (
+            row(
+                At("noise.variation_seed", scale=3),
+                Slot("variation_dice"),
+                At("noise.variation_strength", scale=3),
+            ),
+            row(At("noise.resize_from_width"), At("noise.resize_from_height")),
+        ),
+    ),
+)
+ADVANCED_SAMPLING = (
+    row(At("model.clip_skip"), At("sampling.eta"), At("noise.source")),
+    row(At("sampling.s_churn"), At("sampling.s_noise")),
+    row(At("sampling.s_tmin"), At("sampling.s_tmax")),
+)
+
+HIRES = Part(
+    "hires",
+    "Hires. fix",
+    (
+        row(At("hires.upscaler"), At("hires.steps"), At("hires.denoising_strength")),
+        row(At("hires.scale"), At("hires.width"), At("hires.height")),
+        row(At("hires.sampler"), At("hires.schedule")),
+        row(At("hires.prompt"), At("hires.negative_prompt")),
+    ),
+)
+
+TXT2IMG = Stack(
+    (
+        *SAMPLING,
+        HIRES,
+        row(
+            Stack((row(Stack(SIZES, scale=3), Slot("swap"), tight=True),), scale=5, width=280),
+            BATCH,
+        ),
+        At("sampling.cfg_scale"),
+        *SEED,
+        Fold(
+            "advanced",
+            "Advanced",
+            (
+                row(At("canvas.tiling"), At("sampling.pack")),
+                *ADVANCED_SAMPLING,
+            ),
+        ),
+        Slot("script"),
+    )
+)
+
+IMG2IMG = Stack(
+    (
+        At("source.image"),
+        At("source.resize_mode", radio=True),
+        *SAMPLING,
+        Slot("resize_choice"),
+        row(
+            Stack(
+                (
+                    row(
+                        Stack((*SIZES, Slot("resize_by")), scale=3),
+                        Stack((Slot("swap"), Slot("size_from_image")), scale=0),
+                        tight=True,
+                    ),
+                ),
+                scale=5,
+                width=280,
+            ),
+            BATCH,
+        ),
+        row(At("sampling.cfg_scale"), At("source.denoising_strength")),
+        *SEED,
+        Fold(
+            "advanced",
+            "Advanced",
+            (
+                row(At("canvas.tiling"), At("source.exact_steps")),
+                row(At("sampling.pack"), At("source.noise_multiplier")),
+                *ADVANCED_SAMPLING,
+            ),
+        ),
+        Slot("script"),
+    )
+)
+
+LAYOUTS: dict[Mode, Node] = {"txt2img": TXT2IMG, "img2img": IMG2IMG}
+
+TOP = ("prompt.positive", "prompt.negative", "prompt.styles")
+"""Fields of the top row, which each tab has above its layout."""
+
+QUICK = ("model.checkpoint",)
+"""Fields above the tabs, shared by all of them."""
+
+NO_SOURCE = "text to image starts from noise alone"
+HIDDEN: dict[Mode, dict[str, str]] = {
+    "txt2img": {
+        "source.image": NO_SOURCE,
+        "source.denoising_strength": NO_SOURCE,
+        "source.resize_mode": NO_SOURCE,
+        "source.exact_steps": NO_SOURCE,
+        "source.noise_multiplier": NO_SOURCE,
+        "source.zero_strength_step": NO_SOURCE,
+    },
+    "img2img": {
+        "source.zero_strength_step": "kept for clients of the older HTTP surface",
+        **dict.fromkeys(
+            [field.path for field in fields(HIRES)], "hires fix is a second pass after txt2img"
+        ),
+    },
+}
+"""Fields that a tab does not show, each with the reason."""
+
+
+def shown(mode: Mode) -> tuple[str, ...]:
+    """The paths of every field that a tab offers, the shared ones included."""
+    return (*QUICK, *TOP, *(field.path for field in fields(LAYOUTS[mode])))

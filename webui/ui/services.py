@@ -1,0 +1,97 @@
+"""What the page needs from the rest of the house, as the app hands it over."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from webui.contract.events import Word
+from webui.contract.infotext import Restored
+from webui.contract.request import Blob, GenerationRequest
+from webui.plugins.scripts import Script
+
+
+class SubmittedJob(Protocol):
+    """What the page wants to know of a job that it handed in."""
+
+    @property
+    def id(self) -> int:
+        """The job's name."""
+        ...
+
+    @property
+    def request(self) -> GenerationRequest:
+        """The wish, seeds settled."""
+        ...
+
+
+class FiledPicture(Protocol):
+    """What the page wants to know of a finished picture."""
+
+    @property
+    def infotext(self) -> str:
+        """How it was made."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """In pixels."""
+        ...
+
+    @property
+    def height(self) -> int:
+        """In pixels."""
+        ...
+
+
+class JobDoor(Protocol):
+    """The part of `webui.jobs.service.Jobs` that the page uses; the rest goes over HTTP."""
+
+    def submit(self, request: GenerationRequest, owner: str = "") -> SubmittedJob:
+        """Queue a request and return at once."""
+        ...
+
+    def list(self, limit: int = 50) -> Sequence[SubmittedJob]:
+        """The last jobs, the newest first."""
+        ...
+
+    def artifact(self, artifact_id: int) -> tuple[FiledPicture, Path]:
+        """A finished picture and its file."""
+        ...
+
+
+class BlobDoor(Protocol):
+    """The part of `webui.images.blobs.BlobStore` that the page uses."""
+
+    def put(self, data: bytes, field: str) -> Blob:
+        """Keep an image's bytes."""
+        ...
+
+    def read(self, blob: Blob) -> bytes:
+        """The bytes of a kept image."""
+        ...
+
+
+def no_size(checkpoint: str) -> tuple[int, int] | None:
+    """The answer of a house that does not know its models' sizes."""
+    return None
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything that `build_page` is given.
+
+    `read_infotext` finds the text inside an image's bytes ("" where there is none); `restore`
+    reads such a text over the form's present request; `native_size` knows the (width, height)
+    that a checkpoint was made for, "" being the default one; `count_tokens` gives the tokens of a
+    prompt and the room for them, and is None where no tokenizer is at hand.
+    """
+
+    jobs: JobDoor
+    blobs: BlobDoor
+    words: Callable[[], Mapping[str, tuple[Word, ...]]]
+    read_infotext: Callable[[bytes], str]
+    restore: Callable[[str, GenerationRequest | None], Restored]
+    scripts: Sequence[Script[Any]] = ()
+    native_size: Callable[[str], tuple[int, int] | None] = no_size
+    count_tokens: Callable[[str], tuple[int, int]] | None = None

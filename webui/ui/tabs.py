@@ -1,0 +1,137 @@
+"""The tabs txt2img and img2img: the top row, the layout, and what their buttons do."""
+
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from webui.ui import actions
+from webui.ui.layout import Mode
+from webui.ui.rendering import Form, icon_button
+from webui.ui.services import Services
+
+PROMPT_LINES = {"prompt.positive": 3, "prompt.negative": 2}
+PLACEHOLDERS = {
+    "prompt.positive": "What the picture should show. Drop an image here to restore its settings.",
+    "prompt.negative": "What it should not show",
+}
+NEED = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+"""Every handler is short and says nothing to other clients: see `Services` for the long work."""
+
+
+def build_tab(services: Services, form: Form) -> dict[str, gr.Button]:
+    """Build one tab's content here; returns its buttons that talk to the server."""
+    with gr.Row(elem_classes=["pal-top"], elem_id=f"{form.mode}_toprow"):
+        with gr.Column(scale=6, min_width=240, elem_classes=["pal-prompts"]):
+            for path in PROMPT_LINES:
+                _prompt(services, form, path)
+        with gr.Column(scale=2, min_width=170, elem_classes=["pal-actions"]):
+            buttons = _buttons(form)
+    form.render()
+    return buttons
+
+
+def bind_tab(
+    services: Services,
+    form: Form,
+    buttons: dict[str, gr.Button],
+    bridge: gr.HTML,
+    undo: gr.HTML,
+) -> None:
+    """Connect one tab's buttons and the browser's wishes for it."""
+    mode = form.mode
+
+    def submit(request: gr.Request, *given: Any) -> dict[str, Any]:
+        return actions.submit(services, mode, form.values(given), request.username or "")
+
+    def restore(action: Callable[[dict[str, Any]], actions.Answer], given: Any) -> list[Any]:
+        before = form.values(given)
+        values, letter = action(before)
+        kept = {"mode": mode, "values": before} if values else gr.skip()
+        return [*form.updates(values), letter, kept]
+
+    def read_prompt(*given: Any) -> list[Any]:
+        return restore(lambda v: actions.restore_from_text(services, mode, v), given)
+
+    def read_blob(event: gr.EventData, *given: Any) -> list[Any]:
+        sha256 = str(getattr(event, "sha256", ""))
+        return restore(lambda v: actions.restore_from_blob(services, mode, v, sha256), given)
+
+    def read_artifact(event: gr.EventData, *given: Any) -> list[Any]:
+        number = int(getattr(event, "artifact", 0))
+        return restore(lambda v: actions.restore_from_artifact(services, mode, v, number), given)
+
+    def take_back(kept: Any) -> list[Any]:
+        known = kept if isinstance(kept, dict) and kept.get("mode") == mode else {}
+        return form.updates(known.get("values", {}))
+
+    changed = [*form.inputs, bridge, undo]
+    buttons["generate"].click(submit, form.inputs, bridge, **NEED)
+    buttons["paste"].click(read_prompt, form.inputs, changed, **NEED)
+    getattr(bridge, f"restore_{mode}")(read_blob, form.inputs, changed, **NEED)
+    getattr(bridge, f"settings_{mode}")(read_artifact, form.inputs, changed, **NEED)
+    getattr(bridge, f"undo_{mode}")(take_back, undo, form.inputs, **NEED)
+
+
+def bind_send(services: Services, form: Form, bridge: gr.HTML, tabs: gr.Tabs) -> None:
+    """Connect "send to img2img", which fills a tab that may never have been opened."""
+
+    def send(event: gr.EventData) -> list[Any]:
+        values, letter = actions.send_to_img2img(services, int(getattr(event, "artifact", 0)))
+        shown = gr.update(selected="img2img") if values else gr.skip()
+        return [*form.updates(values), letter, shown]
+
+    bridge.send_img2img(send, None, [*form.inputs, bridge, tabs], **NEED)
+
+
+def _prompt(services: Services, form: Form, path: str) -> None:
+    with gr.Column(elem_classes=["pal-prompt"], min_width=0):
+        box = form.field(
+            path,
+            lines=PROMPT_LINES[path],
+            placeholder=PLACEHOLDERS[path],
+            elem_classes=["pal-prompt-box"],
+        )
+        assert isinstance(box, gr.Textbox)
+        if services.count_tokens is None:
+            return
+        counter = gr.HTML(
+            value=actions.token_count(services, ""),
+            html_template='<span class="pal-count" aria-label="Tokens"></span>',
+            js_on_load="palimpsest.prompts.counter(element, props, watch);",
+            apply_default_css=False,
+            elem_id=f"{box.elem_id}_counter",
+        )
+    box.change(
+        lambda text: actions.token_count(services, str(text or "")),
+        box,
+        counter,
+        trigger_mode="always_last",
+        **NEED,
+    )
+
+
+def _buttons(form: Form) -> dict[str, gr.Button]:
+    mode: Mode = form.mode
+    with gr.Column(elem_classes=["pal-generate-box"], elem_id=f"{mode}_generate_box", min_width=0):
+        generate = gr.Button(
+            "Generate", variant="primary", elem_id=f"{mode}_generate", elem_classes=["pal-generate"]
+        )
+        with gr.Row(elem_classes=["pal-running-only"]):
+            stop = gr.Button("Stop", elem_id=f"{mode}_interrupt", variant="stop", min_width=60)
+            skip = gr.Button("Skip", elem_id=f"{mode}_skip", min_width=60)
+    with gr.Row(elem_classes=["pal-tools"], elem_id=f"{mode}_tools"):
+        paste = icon_button(
+            "Read settings from the prompt text; if it is empty, from the last job",
+            "restore",
+            f"{mode}_paste",
+        )
+        clear = icon_button("Clear both prompts", "clear", f"{mode}_clear_prompt")
+        back = icon_button("Undo the last restore", "undo", f"{mode}_undo")
+    form.field("prompt.styles")
+    prompts = [form.components["prompt.positive"], form.components["prompt.negative"]]
+    stop.click(None, js="() => palimpsest.follow.stop()")
+    skip.click(None, js="() => palimpsest.follow.skip()")
+    clear.click(None, prompts, prompts, js="(p, n) => palimpsest.prompts.cleared(p, n)")
+    back.click(None, js=f"() => palimpsest.bridge.send('undo_{mode}', {{}})")
+    return {"generate": generate, "paste": paste}
