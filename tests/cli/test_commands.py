@@ -3,6 +3,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -12,7 +13,7 @@ from webui.cli import generation, serving
 from webui.contract.request import GenerationRequest
 from webui.errors import Unavailable
 from webui.jobs.views import ArtifactView, ErrorView, ItemView, JobState, JobView
-from webui.settings import load_settings
+from webui.settings import Settings, load_settings
 
 
 def picture(index: int) -> ArtifactView:
@@ -117,6 +118,18 @@ def test_a_free_port_passes() -> None:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     serving.check_port(load_settings(["--port", str(port)], {}))
+
+
+def test_a_login_made_for_a_reachable_server_is_printed_and_used(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served: list[Settings] = []
+    house = SimpleNamespace(serve=lambda settings, open_browser: served.append(settings))
+    monkeypatch.setitem(sys.modules, "webui.app", house)
+    monkeypatch.setattr(serving, "check_port", lambda settings: None)
+    assert cli.main(["serve", "--listen"]) == 0
+    name, _, password = served[0].server.auth.partition(":")
+    assert f"name {name}   password {password}" in capsys.readouterr().out
 
 
 def test_an_address_that_is_not_ours_is_a_sentence() -> None:
