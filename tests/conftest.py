@@ -1,8 +1,12 @@
 """Fixtures for every room: tiny checkpoints, written once for a run of the tests."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+# Before any test imports torch: its threads should sleep, not spin, while others work.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @pytest.fixture(scope="session")

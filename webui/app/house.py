@@ -89,11 +89,11 @@ class House:
 
     def native_size(self, checkpoint: str) -> tuple[int, int] | None:
         """The size that a checkpoint was made for, where its files tell."""
-        return native_size(self.catalog.resolve(checkpoint or self.default_checkpoint()))
+        return native_size(self.checkpoint(checkpoint))
 
-    def default_checkpoint(self) -> str:
-        """The checkpoint of requests that name none."""
-        return self.settings.get().engine.checkpoint
+    def checkpoint(self, name: str = "") -> ModelFile:
+        """The checkpoint called `name`, or the one of requests that name none; raises NotFound."""
+        return self.catalog.resolve(name or self.settings.get().engine.checkpoint)
 
 
 MakeWorker = Callable[[EngineConfig], Worker]

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 import webui
 from webui.api.application import make_api, protect
 from webui.api.parts import Parts
+from webui.app.counting import TokenCounter
 from webui.app.house import House, build_house
 from webui.images.metadata import read_infotext
 from webui.settings import Settings
@@ -126,6 +127,7 @@ def _open_page(house: House, late: LatePage, loop: asyncio.AbstractEventLoop) ->
             restore=house.restore,
             scripts=tuple(house.plugins.scripts),
             native_size=house.native_size,
+            count_tokens=TokenCounter(house.checkpoint),
         )
     )
     mounted = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
