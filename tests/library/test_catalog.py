@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from webui.errors import NotFound
+from webui.errors import NotFound, Unavailable
 from webui.library.catalog import Catalog
 from webui.library.hashes import HashCache
 
@@ -69,3 +69,9 @@ def test_an_unknown_name_offers_the_nearest(catalog: Catalog) -> None:
 def test_a_link_that_leads_back_up_ends(models: Path, catalog: Catalog) -> None:
     (models / "Stable-diffusion" / "loop").symlink_to(models, target_is_directory=True)
     assert {f.stem for f in catalog.checkpoints()} == {"Dreamy", "starter"}
+
+
+def test_without_any_checkpoint_a_sentence_says_where_to_put_one(tmp_path: Path) -> None:
+    empty = Catalog([tmp_path], HashCache(tmp_path / "hashes.json"))
+    with pytest.raises(Unavailable, match="put a .safetensors file"):
+        empty.resolve("")

@@ -18,6 +18,7 @@ from webui.contract.fields import nest
 from webui.contract.infotext import Restored
 from webui.contract.request import GenerationRequest, Prompt
 from webui.contract.worker import EngineConfig
+from webui.errors import NotFound, Unavailable
 from webui.images.blobs import BlobStore
 from webui.images.decode import DecodeLimits
 from webui.jobs.filing import Filing
@@ -89,7 +90,10 @@ class House:
 
     def native_size(self, checkpoint: str) -> tuple[int, int] | None:
         """The size that a checkpoint was made for, where its files tell."""
-        return native_size(self.checkpoint(checkpoint))
+        try:
+            return native_size(self.checkpoint(checkpoint))
+        except (NotFound, Unavailable):  # the page opens without a checkpoint too
+            return None
 
     def checkpoint(self, name: str = "") -> ModelFile:
         """The checkpoint called `name`, or the one of requests that name none; raises NotFound."""

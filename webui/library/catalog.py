@@ -8,7 +8,7 @@ from typing import Literal
 
 from webui.contract.events import Word
 from webui.contract.vocabulary import nearest
-from webui.errors import NotFound
+from webui.errors import NotFound, Unavailable
 from webui.library.hashes import HashCache
 
 STARTER = "starter"
@@ -73,7 +73,7 @@ class Catalog:
     def resolve(self, name: str, field: str = "model.checkpoint") -> ModelFile:
         """The checkpoint called `name`; the starter, or the first there is, for an empty name.
 
-        Raises NotFound with the nearest names.
+        Raises NotFound with the nearest names, Unavailable where there is no checkpoint at all.
         """
         files = self.checkpoints()
         if not name and files:
@@ -84,7 +84,10 @@ class Catalog:
         if named or known_as:
             return (named or known_as)[0]
         if not name:
-            raise NotFound("checkpoint", str(self.folders[0]), (), field)
+            raise Unavailable(
+                f"There is no checkpoint yet: put a .safetensors file or a diffusers folder into "
+                f"{self.folders[0]}."
+            )
         raise NotFound("checkpoint", name, nearest([f.name for f in files], name), field)
 
     def words(self) -> tuple[Word, ...]:

@@ -97,7 +97,7 @@ class Folders(Frozen):
             "it takes the outputs and the settings file along.",
         ),
         Flag("--data-dir", metavar="DIR"),
-    ] = Path("data")
+    ] = Path(".data")
     models_dir: Annotated[
         Path,
         Param("Models folder", "Checkpoints and other model files."),
