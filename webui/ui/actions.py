@@ -80,7 +80,7 @@ def send_to_img2img(services: Services, number: int) -> Answer:
         "canvas.width": nearest_size("canvas.width", artifact.width),
         "canvas.height": nearest_size("canvas.height", artifact.height),
     }
-    return values, letter(mode="img2img", tab="img2img")
+    return values, letter(mode="img2img", tab="img2img", undo=True)
 
 
 def token_count(services: Services, text: str) -> dict[str, Any]:

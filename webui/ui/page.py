@@ -50,7 +50,7 @@ def build_page(services: Services) -> gr.Blocks:
         bridge, undo = _bridge()
         for mode, form in forms.items():
             bind_tab(services, form, buttons[mode], bridge, undo)
-        bind_send(services, forms["img2img"], bridge, tabs)
+        bind_send(services, forms["img2img"], bridge, undo, tabs)
         _bind_quick_settings(services, forms, checkpoint, offer)
         _bind_vocabularies(services, page, refresh, forms)
     return page

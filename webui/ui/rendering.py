@@ -25,19 +25,22 @@ from webui.ui.picture import picture
 from webui.ui.widgets import Words, element_id, widget
 
 SHOW = "(on) => ({__type__: 'update', visible: on})"
-SHOW_BY = f"(to) => ({{__type__: 'update', visible: to === '{BY}'}})"
+SHOW_ONE = (
+    f"(to) => [true, false, false].map((by) => "
+    f"({{__type__: 'update', visible: by === (to === '{BY}')}}))"
+)
 SWAP = "(width, height) => [height, width]"
 DICE = "() => -1"
 REUSE = "(seed) => palimpsest.gallery.seed() ?? seed"
 FIT = "(image, width, height) => palimpsest.picture.size(image) ?? [width, height]"
 
 
-def icon_button(label: str, icon: str, elem_id: str) -> gr.Button:
+def icon_button(label: str, icon: str, elem_id: str, more: str = "") -> gr.Button:
     """A square button whose text is read aloud but not shown."""
     return gr.Button(
         label,
         elem_id=elem_id,
-        elem_classes=["pal-icon-button", f"icon-{icon}"],
+        elem_classes=["pal-icon-button", f"icon-{icon}", *more.split()],
         size="sm",
         min_width=36,
         scale=0,
@@ -207,9 +210,16 @@ class Form:
                 interactive=True,
                 buttons=[],
             )
+            gr.HTML(
+                html_template='<span class="pal-hint" data-scale-hint></span>',
+                js_on_load="palimpsest.picture.hint();",
+                elem_id=f"{self.mode}_scale_resolution_preview",
+                apply_default_css=False,
+            )
         choice = self.components[RESIZE_CHOICE]
+        sizes = [self.components[path] for path in ("canvas.width", "canvas.height")]
         assert isinstance(choice, gr.Radio)
-        choice.change(None, choice, body, js=SHOW_BY)
+        choice.change(None, choice, [body, *sizes], js=SHOW_ONE)
 
     def _script(self) -> None:
         if not self.scripts:

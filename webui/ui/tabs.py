@@ -66,22 +66,27 @@ def bind_tab(
         return form.updates(known.get("values", {}))
 
     changed = [*form.inputs, bridge, undo]
-    buttons["generate"].click(submit, form.inputs, bridge, **NEED)
+    for name in ("generate", "enqueue"):
+        buttons[name].click(submit, form.inputs, bridge, **NEED)
     buttons["paste"].click(read_prompt, form.inputs, changed, **NEED)
     getattr(bridge, f"restore_{mode}")(read_blob, form.inputs, changed, **NEED)
     getattr(bridge, f"settings_{mode}")(read_artifact, form.inputs, changed, **NEED)
     getattr(bridge, f"undo_{mode}")(take_back, undo, form.inputs, **NEED)
 
 
-def bind_send(services: Services, form: Form, bridge: gr.HTML, tabs: gr.Tabs) -> None:
+def bind_send(
+    services: Services, form: Form, bridge: gr.HTML, undo: gr.HTML, tabs: gr.Tabs
+) -> None:
     """Connect "send to img2img", which fills a tab that may never have been opened."""
 
-    def send(event: gr.EventData) -> list[Any]:
+    def send(event: gr.EventData, *given: Any) -> list[Any]:
         values, letter = actions.send_to_img2img(services, int(getattr(event, "artifact", 0)))
-        shown = gr.update(selected="img2img") if values else gr.skip()
-        return [*form.updates(values), letter, shown]
+        if not values:
+            return [*form.updates({}), letter, gr.skip(), gr.skip()]
+        kept = {"mode": form.mode, "values": form.values(given)}
+        return [*form.updates(values), letter, kept, gr.update(selected="img2img")]
 
-    bridge.send_img2img(send, None, [*form.inputs, bridge, tabs], **NEED)
+    bridge.send_img2img(send, form.inputs, [*form.inputs, bridge, undo, tabs], **NEED)
 
 
 def _prompt(services: Services, form: Form, path: str) -> None:
@@ -120,6 +125,7 @@ def _buttons(form: Form) -> dict[str, gr.Button]:
         with gr.Row(elem_classes=["pal-running-only"]):
             stop = gr.Button("Stop", elem_id=f"{mode}_interrupt", variant="stop", min_width=60)
             skip = gr.Button("Skip", elem_id=f"{mode}_skip", min_width=60)
+            enqueue = icon_button("Queue another run of this form", "plus", f"{mode}_enqueue")
     with gr.Row(elem_classes=["pal-tools"], elem_id=f"{mode}_tools"):
         paste = icon_button(
             "Read settings from the prompt text; if it is empty, from the last job",
@@ -127,11 +133,11 @@ def _buttons(form: Form) -> dict[str, gr.Button]:
             f"{mode}_paste",
         )
         clear = icon_button("Clear both prompts", "clear", f"{mode}_clear_prompt")
-        back = icon_button("Undo the last restore", "undo", f"{mode}_undo")
+        back = icon_button("Undo the last restore", "undo", f"{mode}_undo", "pal-undo")
     form.field("prompt.styles")
     prompts = [form.components["prompt.positive"], form.components["prompt.negative"]]
     stop.click(None, js="() => palimpsest.follow.stop()")
     skip.click(None, js="() => palimpsest.follow.skip()")
     clear.click(None, prompts, prompts, js="(p, n) => palimpsest.prompts.cleared(p, n)")
-    back.click(None, js=f"() => palimpsest.bridge.send('undo_{mode}', {{}})")
-    return {"generate": generate, "paste": paste}
+    back.click(None, js=f"() => palimpsest.bridge.undo('{mode}')")
+    return {"generate": generate, "enqueue": enqueue, "paste": paste}

@@ -22,9 +22,24 @@
     document.body.classList.remove("pal-submitting");
     clearFaults();
     for (const message of letter.messages || []) pal.emit("message", message);
-    if (letter.undo) document.body.classList.add("pal-can-undo");
-    if (letter.job != null) pal.follow.follow(letter.job);
+    if (letter.undo) document.body.dataset.undo = letter.mode;
+    if (letter.job != null) queue(letter.job);
     if (letter.tab) window.scrollTo({ top: 0, behavior: "smooth" });
+  }
+
+  /** A new job is shown at once, unless another one is still being watched: then it has its turn. */
+  function queue(job) {
+    if (!pal.follow.running()) {
+      pal.follow.follow(job);
+      return;
+    }
+    pal.follow.followLater(job);
+    pal.emit("message", { kind: "done", text: "Queued: it starts after the present job.", element: "" });
+  }
+
+  function undo(mode) {
+    send(`undo_${mode}`, {});
+    delete document.body.dataset.undo;
   }
 
   function clearFaults() {
@@ -64,5 +79,5 @@
   }
 
   pal.on("message", show);
-  pal.bridge = { attach, send };
+  pal.bridge = { attach, send, undo };
 })(window.palimpsest);

@@ -6,7 +6,7 @@
   const IDLE_MS = 4000;
   const LOST_MS = 2000;
 
-  const state = { id: null, job: null, timer: 0 };
+  const state = { id: null, job: null, timer: 0, pending: [] };
 
   function running() {
     return Boolean(state.job && !state.job.ended);
@@ -45,7 +45,9 @@
     if (!news.preview && news.preview_seq === have.preview_seq) news.preview = have.preview;
     state.job = news;
     pal.emit("job", news);
-    if (news.ended) await listen();
+    if (!news.ended) return;
+    if (state.pending.length) follow(state.pending.shift());
+    else await listen();
   }
 
   /** Has somebody, here or elsewhere, started a job, or was one interrupted? */
@@ -62,6 +64,11 @@
     state.job = null;
     pal.remember("job", id);
     wait(0);
+  }
+
+  /** A job of this page that waits for its turn: it is shown when the present one has ended. */
+  function followLater(id) {
+    state.pending.push(id);
   }
 
   function forget() {
@@ -116,6 +123,7 @@
   pal.follow = {
     start,
     follow,
+    followLater,
     resume,
     discard,
     running,

@@ -17,13 +17,18 @@
     } else if (event.key === "Enter" && event.altKey) {
       event.preventDefault();
       pal.follow.skip();
-    } else if (event.key === "Escape") escape(event);
+    } else if (event.key === "Escape") escape();
   }
 
-  function escape(event) {
-    if (pal.lightbox.isOpen()) return;
-    const busy = event.target instanceof Element && event.target.closest('[role="listbox"], [aria-expanded="true"]');
-    if (!busy) pal.follow.stop();
+  let listOpen = false;
+
+  /** Noted before the list closes itself: that Esc was for the list and not for the job. */
+  function noteList(event) {
+    if (event.key === "Escape") listOpen = Boolean(document.querySelector('[role="combobox"][aria-expanded="true"]'));
+  }
+
+  function escape() {
+    if (!pal.lightbox.isOpen() && !listOpen) pal.follow.stop();
   }
 
   /** `512x768` pasted into a size field fills both. */
@@ -39,6 +44,7 @@
     }
   }
 
+  document.addEventListener("keydown", noteList, true);
   document.addEventListener("keydown", onKey);
   document.addEventListener("paste", onPaste);
   document.addEventListener("click", (event) => {

@@ -10,7 +10,7 @@
     const save = pal.make("a", { class: "pal-button icon-download pal-icon-only", "aria-label": "Download", title: "Download", download: true });
     const made = pal.make(
       "dialog",
-      { class: "pal-box", "aria-label": "Picture", onclose: () => document.body.classList.remove("pal-boxed") },
+      { class: "pal-box", "aria-label": "Picture", tabindex: "-1", autofocus: true, onclose: () => document.body.classList.remove("pal-boxed") },
       image,
       pal.make("div", { class: "pal-box-bar" }, count, save, pal.button("Close", "close", close, { iconOnly: true })),
       pal.button("Previous", "left", () => step(-1), { iconOnly: true }),

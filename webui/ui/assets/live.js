@@ -40,6 +40,7 @@
     paintStatus(job, running);
     paintEnd(job);
     speak(job, running);
+    tellNews();
     document.title = running ? `${percent(job)} · ${TITLE}` : TITLE;
   }
 
@@ -102,9 +103,16 @@
     const { banner } = view.parts;
     const key = jobs.map((job) => `${job.id}:${job.done}`).join();
     banner.hidden = !jobs.length;
+    tellNews();
     if (banner.dataset.key === key) return;
     banner.dataset.key = key;
     banner.replaceChildren(...jobs.slice(0, 3).map(interrupted));
+  }
+
+  /** On a phone the live view hides while it has nothing to say. */
+  function tellNews() {
+    const { banner, offline, error } = view.parts;
+    document.body.classList.toggle("pal-has-news", !(banner.hidden && offline.hidden && error.hidden));
   }
 
   function interrupted(job) {
@@ -121,7 +129,9 @@
   pal.on("job", paint);
   pal.on("paused", paintPaused);
   pal.on("connected", (connected) => {
-    if (view.parts) view.parts.offline.hidden = connected;
+    if (!view.parts) return;
+    view.parts.offline.hidden = connected;
+    tellNews();
   });
 
   pal.live = { attach };

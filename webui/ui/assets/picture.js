@@ -92,6 +92,7 @@
     const source = value.url || pal.transport.source(value.sha256);
     if (image.getAttribute("src") !== source) image.src = source;
     const size = value.width ? `${value.width} × ${value.height}` : "";
+    hint();
     pal.text(facts, [value.name, size].filter(Boolean).join(" · "));
   }
 
@@ -114,6 +115,20 @@
     return [side(value.width * scale), side(value.height * scale)];
   }
 
+  /** What "Resize by" comes to. */
+  function hint() {
+    const place = document.querySelector("[data-scale-hint]");
+    const scale = document.querySelector("#img2img_scale input[type=number]");
+    if (!place || !scale) return;
+    const value = fields.length ? fields[0].props.value : null;
+    const sides = value && value.width ? [value.width, value.height] : null;
+    const made = sides && sides.map((pixels) => side(pixels * Number(scale.value)));
+    pal.text(place, made ? `${sides.join(" × ")} becomes ${made.join(" × ")}` : "Choose a source image first.");
+  }
+
+  document.addEventListener("input", (event) => {
+    if (event.target instanceof Element && event.target.closest("#img2img_scale")) setTimeout(hint);
+  });
   document.addEventListener("paste", (event) => {
     const file = pal.imageIn(event.clipboardData);
     const field = fields.find((each) => each.root.offsetParent !== null);
@@ -122,5 +137,5 @@
     take(field, file);
   });
 
-  pal.picture = { attach, size };
+  pal.picture = { attach, size, hint };
 })(window.palimpsest);
