@@ -106,9 +106,11 @@ SEED = (
         "Extra seed",
         (
             row(
-                At("noise.variation_seed", scale=3),
-                Slot("variation_dice"),
-                At("noise.variation_strength", scale=3),
+                Stack(
+                    (row(At("noise.variation_seed"), Slot("variation_dice"), tight=True),),
+                    width=200,
+                ),
+                At("noise.variation_strength"),
             ),
             row(At("noise.resize_from_width"), At("noise.resize_from_height")),
         ),

@@ -212,7 +212,7 @@ class Form:
             )
             gr.HTML(
                 html_template='<span class="pal-hint" data-scale-hint></span>',
-                js_on_load="palimpsest.picture.hint();",
+                js_on_load="setTimeout(palimpsest.picture.hint, 100);",
                 elem_id=f"{self.mode}_scale_resolution_preview",
                 apply_default_css=False,
             )

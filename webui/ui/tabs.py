@@ -58,7 +58,7 @@ def bind_tab(
         return restore(lambda v: actions.restore_from_blob(services, mode, v, sha256), given)
 
     def read_artifact(event: gr.EventData, *given: Any) -> list[Any]:
-        number = int(getattr(event, "artifact", 0))
+        number = _artifact(event)
         return restore(lambda v: actions.restore_from_artifact(services, mode, v, number), given)
 
     def take_back(kept: Any) -> list[Any]:
@@ -80,13 +80,19 @@ def bind_send(
     """Connect "send to img2img", which fills a tab that may never have been opened."""
 
     def send(event: gr.EventData, *given: Any) -> list[Any]:
-        values, letter = actions.send_to_img2img(services, int(getattr(event, "artifact", 0)))
+        values, letter = actions.send_to_img2img(services, _artifact(event))
         if not values:
             return [*form.updates({}), letter, gr.skip(), gr.skip()]
         kept = {"mode": form.mode, "values": form.values(given)}
         return [*form.updates(values), letter, kept, gr.update(selected="img2img")]
 
     bridge.send_img2img(send, form.inputs, [*form.inputs, bridge, undo, tabs], **NEED)
+
+
+def _artifact(event: gr.EventData) -> int:
+    """The number that the browser sent; 0, which nothing is called, for anything else."""
+    number = getattr(event, "artifact", 0)
+    return number if isinstance(number, int) else 0
 
 
 def _prompt(services: Services, form: Form, path: str) -> None:
