@@ -119,7 +119,7 @@ def our_run(
         (folder / "ours.png").write_bytes(parts[0])
 
     run()
-    checkpoint = next(iter(engine._residency.loaded))
+    checkpoint = next(iter(engine._residency._held.values()))
     for module in (
         checkpoint.network.module,
         checkpoint.vae.encoder,

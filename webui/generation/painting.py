@@ -19,7 +19,7 @@ from webui.errors import InvalidRequest
 from webui.generation import latents, upscaling
 from webui.generation.caches import Recent
 from webui.generation.passes import Pass, Start, Wrap, count_steps, run_pass
-from webui.generation.watching import Watch
+from webui.generation.watching import Project, Watch
 from webui.images.decode import decode_image, flatten
 from webui.images.geometry import hires_size, resize
 from webui.prompts.encoding import encode_prompt
@@ -245,8 +245,14 @@ class Painter:
         key = (checkpoint.sha256, text, clip_skip)
         return self._texts.get(key, lambda: encode_prompt(checkpoint, text, clip_skip))
 
-    def _projection(self, checkpoint: Checkpoint) -> latents.Projection:
-        return self._projections.get(checkpoint.sha256, lambda: latents.Projection(checkpoint))
+    def _projection(self, checkpoint: Checkpoint) -> Project:
+        """The checkpoint's projection, fitted only when a preview is really made."""
+
+        def project(latent: Tensor) -> Image.Image:
+            make = self._projections.get(checkpoint.sha256, lambda: latents.Projection(checkpoint))
+            return make(latent)
+
+        return project
 
 
 def _base_share(request: GenerationRequest) -> float:
