@@ -28,7 +28,7 @@ def text(page: Page, element: str) -> str:
 
 def open_tab(page: Page, name: str) -> None:
     page.get_by_role("tab", name=name).click()
-    page.wait_for_selector(f"#{name}_generate")
+    page.wait_for_selector(f"#{name}_generate", state="attached")
 
 
 def upload(page: Page, path: Path) -> None:
@@ -53,8 +53,9 @@ def wait_until_idle(page: Page) -> None:
 
 
 def wait_for_picture(page: Page) -> None:
+    """Wait for the end of this context's first job; a short one may never be seen running."""
+    expect(page.locator(".pal-picture-actions")).to_be_visible(timeout=WAIT_MS)
     wait_until_idle(page)
-    expect(page.locator(".pal-picture-actions")).to_be_visible()
     page.wait_for_function("document.querySelector('.pal-stage-image').naturalWidth > 0")
 
 

@@ -124,7 +124,8 @@ def open_page(
         page.set_default_timeout(20_000)
         watch.follow(page)
         page.goto(address)
-        page.wait_for_selector("#txt2img_generate")
+        # Where a job runs already, Stop stands in its place.
+        page.wait_for_selector("#txt2img_generate", state="attached")
         page.wait_for_selector(".pal-live .pal-stage", state="attached")
         return page
 
