@@ -164,14 +164,21 @@ def _comment_text(raw: bytes) -> str:
     """The text of a UserComment, which begins with the name of its encoding."""
     if raw.startswith(_UNICODE):
         body = raw[len(_UNICODE) :]
-        # The byte order is not stated: in mostly Latin text the zero bytes tell it.
-        little = body[:2] == b"\xff\xfe" or (
-            body[:2] != b"\xfe\xff" and body[1::2].count(0) > body[0::2].count(0)
-        )
-        text = body.decode("utf-16-le" if little else "utf-16-be", "replace")
-        return text.lstrip("\ufeff").strip("\0")
+        order = "utf-16-le" if _is_little(body) else "utf-16-be"
+        return body.decode(order, "replace").lstrip("\ufeff").strip("\0")
     body = raw[len(_ASCII) :] if raw[:8] in (_ASCII, bytes(8)) else raw
     return body.decode("utf-8", "replace").strip("\0 ")
+
+
+def _is_little(body: bytes) -> bool:
+    """Whether UTF-16 is little-endian; nothing states it, and a mark at its start is rare."""
+    if body[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return body[:2] == b"\xff\xfe"
+    # Every infotext has this word; without it, the zero bytes of Latin letters tell.
+    for order in ("utf-16-be", "utf-16-le"):
+        if "Steps: ".encode(order) in body:
+            return order == "utf-16-le"
+    return body[1::2].count(0) > body[0::2].count(0)
 
 
 def _novelai(texts: dict[str, str], data: bytes) -> str:
