@@ -176,7 +176,7 @@ def _is_little(body: bytes) -> bool:
         return body[:2] == b"\xff\xfe"
     # Every infotext has this word; without it, the zero bytes of Latin letters tell.
     for order in ("utf-16-be", "utf-16-le"):
-        if "Steps: ".encode(order) in body:
+        if "Steps: " in body.decode(order, "replace"):
             return order == "utf-16-le"
     return body[1::2].count(0) > body[0::2].count(0)
 
