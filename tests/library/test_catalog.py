@@ -73,5 +73,5 @@ def test_a_link_that_leads_back_up_ends(models: Path, catalog: Catalog) -> None:
 
 def test_without_any_checkpoint_a_sentence_says_where_to_put_one(tmp_path: Path) -> None:
     empty = Catalog([tmp_path], HashCache(tmp_path / "hashes.json"))
-    with pytest.raises(Unavailable, match="put a .safetensors file"):
+    with pytest.raises(Unavailable, match=r"put a \.safetensors file"):
         empty.resolve("")

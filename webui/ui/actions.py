@@ -87,7 +87,10 @@ def token_count(services: Services, text: str) -> dict[str, Any]:
     """The counter beside a prompt: tokens, room, and whether brackets match."""
     if services.count_tokens is None:
         return {"text": "", "fault": ""}
-    used, room = services.count_tokens(text)
+    try:
+        used, room = services.count_tokens(text)
+    except WebuiError:  # no checkpoint, or none with a vocabulary: then there is nothing to count by
+        return {"text": "", "fault": ""}
     fault = "Brackets do not match." if unbalanced(text) else ""
     return {"text": f"{used}/{room}", "fault": fault}
 

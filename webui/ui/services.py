@@ -55,7 +55,7 @@ class JobDoor(Protocol):
         """The last jobs, the newest first."""
         ...
 
-    def artifact(self, artifact_id: int) -> tuple[FiledPicture, Path]:
+    def artifact(self, id: int) -> tuple[FiledPicture, Path]:
         """A finished picture and its file."""
         ...
 
