@@ -91,8 +91,15 @@ def resolve(kind: str, words: Iterable[Word], name: str, field: str = "") -> Wor
     pool = tuple(words)
     word = find(pool, name)
     if word is None:
-        raise NotFound(kind, name, nearest([w.label for w in pool], name), field)
+        raise NotFound(kind, name, _nearest_words(pool, name), field)
     return word
+
+
+def _nearest_words(words: Iterable[Word], name: str) -> list[str]:
+    """The labels of the words whose id or label looks most like `name`."""
+    by_spelling = {spelling: word.label for word in words for spelling in (word.id, word.label)}
+    close = nearest(by_spelling, name)
+    return list(dict.fromkeys(by_spelling[spelling] for spelling in close))
 
 
 def nearest(labels: Iterable[str], name: str) -> list[str]:
