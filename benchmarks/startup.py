@@ -1,6 +1,6 @@
 """How long until the page is usable, beside `import gradio` alone, in the same run.
 
-Usage: python benchmarks/startup.py [--rounds 5]
+Usage: python -m benchmarks.startup [--rounds 5]
 Starts `python launch.py --no-browser` on a free port with a scratch data folder, and measures
 the seconds until the API answers, until `/` serves the built form, and until the first starter
 picture (256x256, 20 steps) is finished. Prints medians.
