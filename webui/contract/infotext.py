@@ -95,8 +95,9 @@ def write(request: GenerationRequest, execution: Execution, version: str, words:
 def essential(request: GenerationRequest) -> GenerationRequest:
     """`request` with every value that cannot change the pixels of its one picture at its default.
 
-    Such are a variation seed at strength 0, half a size to resize the seed from, the factor beside
-    a hires size, hires settings equal to those of the first pass, and the batch numbers.
+    Such are a variation seed at strength 0, half a size to resize the seed from, the rule for
+    strength 0 above it, the factor beside a hires size, hires settings equal to those of the first
+    pass, and the batch numbers.
     """
     changes: dict[str, Any] = {"canvas.batch_count": 1, "canvas.batch_size": 1}
     noise, hires = request.noise, request.hires
@@ -104,6 +105,9 @@ def essential(request: GenerationRequest) -> GenerationRequest:
         changes["noise.variation_seed"] = -1
     if not (noise.resize_from_width and noise.resize_from_height):
         changes |= {"noise.resize_from_width": 0, "noise.resize_from_height": 0}
+    source = request.source
+    if source is not None and (source.denoising_strength > 0 or source.exact_steps):
+        changes["source.zero_strength_step"] = False
     if hires is not None:
         if hires.width or hires.height:
             changes["hires.scale"] = 2.0
