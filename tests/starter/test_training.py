@@ -1,0 +1,171 @@
+"""A rehearsal of the whole training with tiny counts, and what its parts promise."""
+
+import json
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+import pytest
+import torch
+
+from webui.starter import train
+from webui.starter.autoencoder import fold_scaling, measure_psnr
+from webui.starter.clock import Budget, cool_down
+from webui.starter.export import load_checkpoint
+from webui.starter.gallery import Gallery, build_gallery, render_held_out, to_pixels
+from webui.starter.lesson import Learner, Lesson, draw_times, weigh_times
+from webui.starter.linear_start import start_linear
+from webui.starter.networks import SCALING, build_autoencoder, build_scheduler
+from webui.starter.partners import SHARE, Board, Exchange
+from webui.starter.reading import answer_scene, list_answers
+from webui.starter.scenes import draw_scene
+from webui.starter.states import Average, load_state
+
+
+def rehearse(folder: Path, steps: int) -> Path:
+    """Run all stages with tiny counts."""
+    out = folder / "out"
+    sizes = ["--scenes", "8", "--large-scenes", "4", "--vae-steps", "2", "--captions", "40"]
+    run = ["--steps", str(steps), "--batch", "2", "--reading-steps", "2"]
+    run += ["--save-minutes", "0", "--threads", "1"]
+    assert train.main(["--workdir", str(folder), "--out", str(out), *sizes, *run]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("rehearsal")
+    rehearse(folder, 2)
+    return folder
+
+
+def test_the_rehearsed_checkpoint_loads_and_draws(rehearsal: Path) -> None:
+    pipeline = load_checkpoint(rehearsal / "out")
+    made = pipeline(
+        "a house at night",
+        num_inference_steps=2,
+        width=64,
+        height=64,
+        output_type="np",
+        generator=torch.Generator().manual_seed(0),
+    ).images
+    assert made.shape == (1, 64, 64, 3)
+    assert np.isfinite(made).all()
+    assert pipeline.scheduler.config.prediction_type == "v_prediction"
+    assert pipeline.text_encoder.config.eos_token_id == pipeline.tokenizer.eos_token_id
+
+
+def test_the_checkpoint_is_small_and_tells_nothing_of_the_machine(rehearsal: Path) -> None:
+    files = [path for path in (rehearsal / "out").rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 24e6
+    for path in files:
+        assert str(rehearsal).encode() not in path.read_bytes()
+    index = json.loads((rehearsal / "out" / "model_index.json").read_text())
+    assert index["_class_name"] == "StableDiffusionPipeline"
+
+
+def test_a_run_resumes_at_the_step_where_it_stopped(rehearsal: Path) -> None:
+    before = load_state(rehearsal / "unet-state.pt", "cpu")
+    latents = (rehearsal / "latents-128.npy").stat().st_mtime_ns
+    rehearse(rehearsal, 3)
+    after = load_state(rehearsal / "unet-state.pt", "cpu")
+    assert before is not None
+    assert after is not None
+    assert (before["step"], after["step"]) == (2, 3)
+    assert (rehearsal / "latents-128.npy").stat().st_mtime_ns == latents
+
+
+def test_the_text_encoder_learns_to_read_before_it_is_needed(rehearsal: Path) -> None:
+    galleries = [build_gallery(rehearsal, size, 0) for size in (128, 256)]
+    moments = np.zeros((8, 1, 1, 1), np.float16)
+    small, large = (
+        train.choose_latents(gallery, moments[: len(gallery.pictures)], 3, 2)
+        for gallery in galleries
+    )
+    learner = Learner(Lesson(rehearsal / "tokenizer", small, large))
+    first = learner.read_first(1)
+    assert first == pytest.approx(np.log(2), abs=0.15)
+    assert learner.read_first(25) < 0.75 * first
+
+
+def test_every_scene_has_answers_the_reader_knows() -> None:
+    known = set(list_answers())
+    for scene in map(draw_scene, range(100)):
+        assert answer_scene(scene) <= known
+
+
+def test_partners_add_what_each_has_learned() -> None:
+    leader, partner = torch.nn.Linear(1, 1, bias=False), torch.nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        leader.weight.fill_(1.0)
+    board = Board(torch.ones(1), torch.zeros(3), Lock())
+    ours, theirs = Exchange(board, leader), Exchange(board, partner)
+    assert partner.weight.item() == 1.0
+    with torch.no_grad():
+        leader.weight += 1.0
+        partner.weight -= 2.0
+    ours.swap()
+    theirs.swap()
+    assert leader.weight.item() == pytest.approx(1.0 + SHARE)
+    assert partner.weight.item() == pytest.approx(1.0 + SHARE - 2 * SHARE)
+    ours.swap()
+    assert leader.weight.item() == pytest.approx(partner.weight.item())
+
+
+def test_the_linear_start_already_shows_the_picture() -> None:
+    torch.manual_seed(0)
+    model = build_autoencoder()
+    start_linear(model)
+    assert measure_psnr(model.eval(), render_held_out(2, 128), "cpu") > 14
+
+
+def test_folding_gives_unit_latents_and_the_same_pictures() -> None:
+    torch.manual_seed(0)
+    model = build_autoencoder()
+    start_linear(model)
+    model.eval()
+    pictures = render_held_out(8, 64)
+    gallery = Gallery(64, pictures, [frozenset()] * 8)
+    before = measure_psnr(model, pictures[:4], "cpu")
+    fold_scaling(model, (gallery, gallery), "cpu")
+    assert measure_psnr(model, pictures[:4], "cpu") == pytest.approx(before, abs=0.05)
+    with torch.inference_mode():
+        latents = model.encode(to_pixels(pictures, "cpu")).latent_dist.mean * SCALING
+    assert latents.mean((0, 2, 3)).abs().max() < 0.01
+    assert (latents.std((0, 2, 3)) - 1).abs().max() < 0.01
+
+
+def test_a_budget_in_seconds_ends_on_time_and_resumes_where_it_was() -> None:
+    moment = [100.0]
+    budget = Budget(seconds=50, now=lambda: moment[0])
+    moment[0] = 125.0
+    assert budget.progress(7) == pytest.approx(0.5)
+    later = Budget(seconds=10, done=0.5, now=lambda: moment[0])
+    assert later.progress(7) == pytest.approx(0.5)
+    moment[0] = 140.0
+    assert later.progress(8) == 1.0
+    assert Budget(steps=4).progress(1) == 0.25
+
+
+def test_the_learning_rate_warms_up_holds_and_ends_at_zero() -> None:
+    assert cool_down(0.0, 0, 100, 0.5) == pytest.approx(0.01)
+    assert cool_down(0.5, 5000, 100, 0.5) == 1.0
+    assert cool_down(1.0, 9000, 100, 0.5) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_timesteps_cover_the_schedule_and_weights_favour_high_noise() -> None:
+    times = draw_times(10, torch.Generator().manual_seed(1))
+    assert [int(t) // 100 for t in times] == list(range(10))
+    weights = weigh_times(build_scheduler().alphas_cumprod)
+    assert weights[-1] == pytest.approx(1.0)
+    assert weights[0] < 0.1
+
+
+def test_the_average_follows_the_weights() -> None:
+    layer = torch.nn.Linear(2, 2)
+    average = Average(layer, 0.9)
+    with torch.no_grad():
+        layer.weight.fill_(1.0)
+    for _ in range(200):
+        average.update(layer)
+    assert torch.allclose(average.weights["weight"], torch.ones(2, 2), atol=1e-4)
