@@ -58,7 +58,7 @@ def forget_origin(path: Path) -> None:
 def load_checkpoint(folder: Path, device: str = "cpu") -> StableDiffusionPipeline:
     """Load an exported checkpoint in single precision, ready to sample."""
     pipeline = StableDiffusionPipeline.from_pretrained(
-        folder, safety_checker=None, torch_dtype=torch.float32, local_files_only=True
+        folder, safety_checker=None, local_files_only=True
     )
     pipeline.set_progress_bar_config(disable=True)
-    return pipeline.to(device)
+    return pipeline.to(device, torch.float32)
