@@ -1,11 +1,11 @@
 """Our img2img beside a plain diffusers pipeline on the same starter weights.
 
 Usage: python -m benchmarks.img2img [--rounds 11] [--size 512] [--steps 20] [--device cpu]
-Ours goes the whole way: the request is submitted to the stored queue, painted by the worker in this
-process, and filed durably. The pipeline ends with `image.save`. Both run the same number of steps
-with the same dtype and threads, in turn; every round has its own picture and prompt, so nothing
-that was remembered helps. Prints the medians, their ratio, and our own part of the time: everything
-that is neither a module's forward call nor PNG encoding.
+Ours goes the whole way: the request is submitted to the stored queue, painted by the worker
+process, and filed durably. The pipeline ends with `image.save`. Both run the same number of steps with the
+same dtype and threads, in turn; every round has its own picture and prompt, so nothing that was
+remembered helps. Prints the medians and their ratio. Then a worker in this process shows our own
+part of the time: everything that is neither a module's forward call nor PNG encoding.
 """
 
 import argparse
@@ -32,9 +32,11 @@ from PIL import Image
 from transformers import CLIPTextModel
 
 from webui.app import House, build_house
+from webui.app.house import MakeWorker
 from webui.contract.request import Blob, GenerationRequest
 from webui.generation import engine
 from webui.jobs.workers.inprocess import InProcessWorker
+from webui.jobs.workers.process import ProcessWorker
 from webui.settings import load_settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,36 +57,9 @@ def main() -> None:
 
 
 def measure(folder: Path, options: argparse.Namespace) -> None:
-    """Run both in turn and print a table."""
-    spent: list[float] = []
-    for owner, name in (
-        (UNet2DConditionModel, "forward"),
-        (CLIPTextModel, "forward"),
-        (vae.Encoder, "forward"),
-        (vae.Decoder, "forward"),
-        (engine, "encode_image"),
-    ):
-        setattr(owner, name, counted(getattr(owner, name), spent))
-    house = open_house(folder, options)
-    pipeline = open_pipeline(options)
-    pairs: list[tuple[float, float]] = []
-    own: list[float] = []
-    for number in range(-1, options.rounds):  # the first round warms both up
-        source = picture(options.size, number)
-        blob = house.blobs.put(source, "source.image")  # an upload comes before its request
-        spent.clear()
-        ours = timed(lambda b=blob, n=number: run_ours(house, b, n, options))
-        mine = ours - sum(spent)
-        theirs = timed(lambda s=source, n=number: run_theirs(pipeline, folder, s, n, options))
-        if number >= 0:
-            pairs.append((ours, theirs))
-            own.append(mine)
-    house.jobs.close()
-    report(options, pairs, own)
-
-
-def report(options: argparse.Namespace, pairs: list[tuple[float, float]], own: list[float]) -> None:
-    """Print the medians."""
+    """Run both in turn, then ours alone with a clock in every module; print a table."""
+    pairs = compare(folder / "process", options)
+    own = own_part(folder / "inprocess", options)
     rows = [
         ("ours, request to filed PNG", f"{statistics.median(p[0] for p in pairs):.3f} s"),
         ("diffusers img2img pipeline", f"{statistics.median(p[1] for p in pairs):.3f} s"),
@@ -101,6 +76,43 @@ def report(options: argparse.Namespace, pairs: list[tuple[float, float]], own: l
         sys.stdout.write(f"{name:<{width}}  {value}\n")
 
 
+def compare(folder: Path, options: argparse.Namespace) -> list[tuple[float, float]]:
+    """Seconds of ours and theirs for each round; one round before warms both up."""
+    house = open_house(folder, options, ProcessWorker)
+    pipeline = open_pipeline(options)
+    pairs: list[tuple[float, float]] = []
+    for number in range(-1, options.rounds):
+        source = picture(options.size, number)
+        blob = house.blobs.put(source, "source.image")  # an upload comes before its request
+        ours = timed(lambda b=blob, n=number: run_ours(house, b, n, options))
+        theirs = timed(lambda s=source, n=number: run_theirs(pipeline, folder, s, n, options))
+        pairs.append((ours, theirs))
+    house.jobs.close()
+    return pairs[1:]
+
+
+def own_part(folder: Path, options: argparse.Namespace) -> list[float]:
+    """Seconds of ours that no module and no encoder of files had; one round warms up."""
+    spent: list[float] = []
+    for owner, name in (
+        (UNet2DConditionModel, "forward"),
+        (CLIPTextModel, "forward"),
+        (vae.Encoder, "forward"),
+        (vae.Decoder, "forward"),
+        (engine, "encode_image"),
+    ):
+        setattr(owner, name, counted(getattr(owner, name), spent))
+    house = open_house(folder, options, InProcessWorker)
+    own: list[float] = []
+    for number in range(-1, options.rounds):
+        blob = house.blobs.put(picture(options.size, number), "source.image")
+        spent.clear()
+        whole = timed(lambda b=blob, n=number: run_ours(house, b, n, options))
+        own.append(whole - sum(spent))
+    house.jobs.close()
+    return own[1:]
+
+
 def picture(size: int, number: int) -> bytes:
     """A picture with large shapes, another one each round, as PNG."""
     gradient = Image.linear_gradient("L").resize((size, size))
@@ -112,17 +124,17 @@ def picture(size: int, number: int) -> bytes:
     return buffer.getvalue()
 
 
-def open_house(folder: Path, options: argparse.Namespace) -> House:
-    """A server's rooms with the worker in this process."""
+def open_house(folder: Path, options: argparse.Namespace, worker: MakeWorker) -> House:
+    """A server's rooms over a scratch folder."""
     values = {
         "live.preview_seconds": 0,
         "engine.device": options.device,
         "engine.dtype": "float32",
     }
-    flags = ["--data-dir", str(folder / "data"), "--safe"]
+    flags = ["--data-dir", str(folder), "--safe"]
     for path, value in values.items():
         flags += ["--set", f"{path}={value}"]
-    house = build_house(load_settings(flags, {}), InProcessWorker)
+    house = build_house(load_settings(flags, {}), worker)
     house.jobs.start()
     return house
 
