@@ -2,10 +2,10 @@
 
 Usage: python -m benchmarks.img2img [--rounds 11] [--size 512] [--steps 20] [--device cpu]
 Ours goes the whole way: the request is submitted to the stored queue, painted by the worker
-process, and filed durably. The pipeline ends with `image.save`. Both run the same number of steps with the
-same dtype and threads, in turn; every round has its own picture and prompt, so nothing that was
-remembered helps. Prints the medians and their ratio. Then a worker in this process shows our own
-part of the time: everything that is neither a module's forward call nor PNG encoding.
+process, and filed durably. The pipeline ends with `image.save`. Both run the same number of steps
+with the same dtype and threads, in turn; every round has its own picture and prompt, so nothing
+that was remembered helps. Prints the medians and their ratio. Then a worker in this process shows
+our own part of the time: everything that is neither a module's forward call nor PNG encoding.
 """
 
 import argparse
