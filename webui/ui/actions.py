@@ -89,7 +89,7 @@ def token_count(services: Services, text: str) -> dict[str, Any]:
         return {"text": "", "fault": ""}
     try:
         used, room = services.count_tokens(text)
-    except WebuiError:  # no checkpoint, or none with a vocabulary: then there is nothing to count by
+    except WebuiError:  # no checkpoint, or none with a vocabulary: nothing to count by
         return {"text": "", "fault": ""}
     fault = "Brackets do not match." if unbalanced(text) else ""
     return {"text": f"{used}/{room}", "fault": fault}
