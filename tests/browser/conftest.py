@@ -36,7 +36,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server of our own, over an empty data folder and the starter model."""
     folder, port = tmp_path_factory.mktemp("server"), free_port()
@@ -73,18 +73,20 @@ def wait_for_page(address: str, server: "subprocess.Popen[bytes]", log: Path) ->
     pytest.fail(f"No page after {START_S} s: {log.read_text(encoding='utf-8')[-2000:]}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
+    """Playwright, ended with the module: its event loop would stand in the way of other tests'."""
     with sync_playwright() as started:
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(playwright: Playwright) -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("the browser tests need chromium (apt-get install chromium)")
     launched = playwright.chromium.launch(
-        executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"]
+        executable_path=str(CHROMIUM),
+        args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"],
     )
     yield launched
     launched.close()
@@ -148,7 +150,7 @@ def quiet_house(address: str) -> Iterator[None]:
             time.sleep(0.1)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real photo, 256x256."""
     from skimage.data import astronaut
