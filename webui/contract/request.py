@@ -7,15 +7,27 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, StringConstraints
 
-from webui.contract.fields import Frozen, Param
+from webui.contract.fields import Frozen, Name, Param, Text
+from webui.contract.sampling import (
+    SEED_MAX,
+    Levels,
+    Noise,
+    NoiseSourceName,
+    Refiner,
+    RefinerPass,
+    Sampling,
+    Seed,
+    UniPC,
+)
 
-SEED_MAX = 2**32 - 1
-"""The largest seed; the older UI draws below it, and every noise source accepts it."""
+__all__ = [
+    "SEED_MAX", "AnyRequest", "Blob", "Canvas", "Emphasis", "GenerationRequest", "Hires",
+    "ImageRef", "Levels", "Model", "Noise", "NoiseSourceName", "OutputOf", "Prompt", "Reading",
+    "Refiner", "RefinerPass", "ResizeMode", "Rooted", "Sampling", "ScriptCall", "Seed", "Sha256",
+    "Source", "UniPC", "digest",
+]  # fmt: skip
 
-Text = Annotated[str, StringConstraints(max_length=100_000)]
-Name = Annotated[str, StringConstraints(max_length=300)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Seed = Annotated[int, Field(ge=-1, le=SEED_MAX)]
 
 
 class ResizeMode(StrEnum):
@@ -27,12 +39,13 @@ class ResizeMode(StrEnum):
     LATENT_UPSCALE = "latent_upscale"
 
 
-class NoiseSourceName(StrEnum):
-    """Which generator draws the noise; the same seed gives another picture on another source."""
+class Emphasis(StrEnum):
+    """What attention brackets do to the encoded prompt."""
 
-    CPU = "cpu"
-    GPU = "gpu"
-    NV = "nv"
+    ORIGINAL = "original"
+    NO_NORM = "no_norm"
+    IGNORE = "ignore"
+    NONE = "none"
 
 
 class Blob(Frozen):
@@ -85,6 +98,42 @@ class Prompt(Frozen):
     ] = ()
 
 
+class Reading(Frozen):
+    """How the words are read."""
+
+    emphasis: Annotated[
+        Emphasis,
+        Param("Emphasis mode", "How (word:1.2) works. Original: weigh, then restore the mean.",
+              infotext="Emphasis", axis=True, choices="emphases"),
+    ] = Emphasis.ORIGINAL
+    old_editing: Annotated[
+        bool,
+        Param("Old prompt editing timelines", "[a:b:10] counts each pass from its start, as in "
+              "the older UI before 1.6.", infotext="Old prompt editing timelines"),
+    ] = False
+    old_emphasis: Annotated[
+        bool,
+        Param("Old emphasis implementation", "One chunk of 75 tokens and brackets counted as in "
+              "the first versions of the older UI.", infotext="Old emphasis implementation"),
+    ] = False
+    comma_backtrack: Annotated[
+        int, Field(ge=0, le=74),
+        Param("Comma backtrack", "A phrase cut by the end of 75 tokens moves whole to the next, "
+              "if its comma is at most this many tokens back; 0 is off.",
+              infotext="Comma backtrack", step=1),
+    ] = 20
+    pad_conds: Annotated[
+        bool,
+        Param("Pad prompts", "Bring prompt and negative prompt to one length with empty text: "
+              "faster when they differ.", infotext="Pad conds", axis=True),
+    ] = False
+    pad_conds_v0: Annotated[
+        bool,
+        Param("Pad prompts, old way", "Bring both to one length by repeating the last token, as "
+              "DDIM and PLMS did before 1.6.", infotext="Pad conds v0", axis=True),
+    ] = False
+
+
 class Model(Frozen):
     """Which weights draw."""
 
@@ -97,61 +146,6 @@ class Model(Frozen):
         int, Field(ge=1, le=12),
         Param("Clip skip", "Take the text encoder's output this many layers before its end.",
               infotext="Clip skip", axis=True, step=1),
-    ] = 1
-
-
-class Sampling(Frozen):
-    """How the noise is taken away."""
-
-    sampler: Annotated[
-        Name,
-        Param("Sampling method", "The solver that walks from noise to picture.",
-              infotext="Sampler", axis=True, choices="samplers"),
-    ] = "dpmpp_2m"
-    schedule: Annotated[
-        Name,
-        Param("Schedule type", "How the noise levels are spaced. Automatic: as the sampler likes.",
-              infotext="Schedule type", axis=True, choices="schedules"),
-    ] = "automatic"
-    steps: Annotated[
-        int, Field(ge=1, le=150),
-        Param("Sampling steps", "More steps: finer and slower. 20 is enough for most samplers.",
-              infotext="Steps", axis=True, step=1),
-    ] = 20
-    cfg_scale: Annotated[
-        float, Field(ge=1, le=30),
-        Param("CFG Scale", "How strongly the picture follows the prompt.",
-              infotext="CFG scale", axis=True, step=0.5),
-    ] = 7.0
-    eta: Annotated[
-        float | None, Field(ge=0, le=1),
-        Param("Eta", "How much fresh noise each step adds. Empty: the sampler's own value.",
-              infotext="Eta", axis=True, step=0.01),
-    ] = None
-    s_churn: Annotated[
-        float, Field(ge=0, le=100),
-        Param("Sigma churn", "Extra noise in Euler and Heun.",
-              infotext="Sigma churn", axis=True, step=0.01),
-    ] = 0.0
-    s_tmin: Annotated[
-        float, Field(ge=0, le=10),
-        Param("Sigma tmin", "Churn only above this noise level.",
-              infotext="Sigma tmin", axis=True, step=0.01),
-    ] = 0.0
-    s_tmax: Annotated[
-        float, Field(ge=0, le=999),
-        Param("Sigma tmax", "Churn only below this noise level; 0 means no limit.",
-              infotext="Sigma tmax", axis=True, step=0.01),
-    ] = 0.0
-    s_noise: Annotated[
-        float, Field(ge=0, le=1.1),
-        Param("Sigma noise", "Scale of the noise that is added while sampling.",
-              infotext="Sigma noise", axis=True, step=0.001),
-    ] = 1.0
-    pack: Annotated[
-        int, Field(ge=1, le=16),
-        Param("Images per pass", "Run several images of a batch in one forward pass: faster on "
-              "a GPU, equal to single images only within rounding.", infotext="Pack", step=1),
     ] = 1
 
 
@@ -181,41 +175,6 @@ class Canvas(Frozen):
         Param("Tiling", "Make a picture whose edges fit together.",
               infotext="Tiling", axis=True),
     ] = False
-
-
-class Noise(Frozen):
-    """Where the randomness comes from."""
-
-    seed: Annotated[
-        Seed,
-        Param("Seed", "The same seed with the same settings gives the same picture; "
-              "-1 draws a new one.", infotext="Seed", axis=True, step=1),
-    ] = -1
-    variation_seed: Annotated[
-        Seed,
-        Param("Variation seed", "A second seed that is blended into the first; -1 draws one.",
-              infotext="Variation seed", axis=True, step=1),
-    ] = -1
-    variation_strength: Annotated[
-        float, Field(ge=0, le=1),
-        Param("Variation strength", "0 is the seed alone, 1 the variation seed alone.",
-              infotext="Variation seed strength", axis=True, step=0.01),
-    ] = 0.0
-    resize_from_width: Annotated[
-        int, Field(ge=0, le=2048, multiple_of=8),
-        Param("Resize seed from width", "Keep the composition that the seed has at this width; "
-              "0 is off.", infotext="Seed resize from-1", axis=True, step=8),
-    ] = 0
-    resize_from_height: Annotated[
-        int, Field(ge=0, le=2048, multiple_of=8),
-        Param("Resize seed from height", "Keep the composition that the seed has at this height; "
-              "0 is off.", infotext="Seed resize from-2", axis=True, step=8),
-    ] = 0
-    source: Annotated[
-        NoiseSourceName,
-        Param("Random number source", "CPU is the same on every machine; NV imitates an NVIDIA "
-              "card on any machine.", infotext="RNG", axis=True, choices="noise_sources"),
-    ] = NoiseSourceName.CPU
 
 
 class Source(Frozen):
@@ -304,6 +263,16 @@ class Hires(Frozen):
         Param("Hires negative prompt", "Empty: the same as in the first pass.",
               infotext="Hires negative prompt", multiline=True),
     ] = ""
+    cfg_scale: Annotated[
+        float, Field(ge=0, le=30),
+        Param("Hires CFG Scale", "0: the same as in the first pass.",
+              infotext="Hires CFG Scale", axis=True, step=0.5),
+    ] = 0.0
+    checkpoint: Annotated[
+        Name,
+        Param("Hires checkpoint", "Empty: the same as in the first pass.",
+              infotext="Hires checkpoint", axis=True, choices="checkpoints"),
+    ] = ""
 
 # fmt: on
 
@@ -323,12 +292,16 @@ class GenerationRequest(Frozen):
 
     kind: Literal["generation"] = "generation"
     prompt: Prompt = Prompt()
+    reading: Reading = Reading()
     model: Model = Model()
     sampling: Sampling = Sampling()
+    levels: Levels = Levels()
+    unipc: UniPC = UniPC()
     canvas: Canvas = Canvas()
     noise: Noise = Noise()
     source: Source | None = None
     hires: Hires | None = None
+    refiner: Refiner | None = None
     script: ScriptCall | None = None
     effects: tuple[ScriptCall, ...] = ()
 

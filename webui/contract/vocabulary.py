@@ -49,6 +49,27 @@ NOISE_SOURCES = (
     Word(id="gpu", label="GPU"),
     Word(id="nv", label="NV"),
 )
+EMPHASES = (
+    Word(id="original", label="Original"),
+    Word(id="no_norm", label="No norm"),
+    Word(id="ignore", label="Ignore"),
+    Word(id="none", label="None"),
+)
+UNIPC_VARIANTS = (
+    Word(id="bh1", label="bh1"),
+    Word(id="bh2", label="bh2"),
+    Word(id="vary_coeff", label="vary_coeff"),
+)
+UNIPC_SKIPS = (
+    Word(id="time_uniform", label="time_uniform"),
+    Word(id="time_quadratic", label="time_quadratic"),
+    Word(id="logsnr", label="logSNR"),
+)
+REFINER_PASSES = (
+    Word(id="first_pass", label="first pass"),
+    Word(id="second_pass", label="second pass"),
+    Word(id="both_passes", label="both passes"),
+)
 
 
 def builtin() -> dict[str, tuple[Word, ...]]:
@@ -59,6 +80,10 @@ def builtin() -> dict[str, tuple[Word, ...]]:
         "resize_modes": RESIZE_MODES,
         "hires_upscalers": HIRES_UPSCALERS,
         "noise_sources": NOISE_SOURCES,
+        "emphases": EMPHASES,
+        "unipc_variants": UNIPC_VARIANTS,
+        "unipc_skips": UNIPC_SKIPS,
+        "refiner_passes": REFINER_PASSES,
     }
 
 
