@@ -1,7 +1,8 @@
 """What a network is told besides the noisy latent: encoded text, pooled text, sizes, guidance."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -36,6 +37,130 @@ class Conditioning:
             size_ids=None if self.size_ids is None else self.size_ids.to(device=device),
             guidance=None if self.guidance is None else self.guidance.to(device=device),
         )
+
+    def lengthened(self, more: Tensor) -> "Conditioning":
+        """The same with further vectors (1, n, C) at the end of its context."""
+        return replace(self, context=torch.cat([self.context, more], dim=1))
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """A stretch of a prompt's timeline: what is told up to and including call `last_call`."""
+
+    last_call: int
+    conditioning: Conditioning
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One prompt over time, with its share in a composition by AND.
+
+    Raises ValueError without segments.
+    """
+
+    segments: tuple[Segment, ...]
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.segments:
+            raise ValueError("a part needs at least one segment")
+
+    def at(self, call: int) -> Conditioning:
+        """What is told at the network call with this number, counted from 0.
+
+        Calls beyond the last segment, as adaptive samplers make, get the first one again: so did
+        the older UI.
+        """
+        fitting = (one for one in self.segments if call <= one.last_call)
+        told = next(fitting, self.segments[0]).conditioning
+        return told if told.weight == self.weight else replace(told, weight=self.weight)
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """What one image is told over the calls of the network: weighted parts, each over time.
+
+    Raises ValueError without parts.
+    """
+
+    parts: tuple[Part, ...]
+
+    def __post_init__(self) -> None:
+        if not self.parts:
+            raise ValueError("a timeline needs at least one part")
+
+    @classmethod
+    def constant(cls, conditioning: Conditioning) -> "Timeline":
+        """One prompt that never changes."""
+        return cls((Part((Segment(0, conditioning),), conditioning.weight),))
+
+    @property
+    def changes(self) -> bool:
+        """Whether any part is told more than one thing."""
+        return any(len(part.segments) > 1 for part in self.parts)
+
+    def at(self, call: int) -> tuple[Conditioning, ...]:
+        """The weighted parts at the network call with this number, counted from 0.
+
+        Shorter parts repeat their last vector up to the length of the longest, as in the older UI.
+        """
+        told = tuple(part.at(call) for part in self.parts)
+        longest = max(one.context.shape[1] for one in told)
+        return tuple(_repeated(one, longest) for one in told)
+
+    def to(
+        self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> "Timeline":
+        """The same on another device, as `Conditioning.to`."""
+        return Timeline(
+            tuple(
+                replace(
+                    part,
+                    segments=tuple(
+                        Segment(one.last_call, one.conditioning.to(device, dtype))
+                        for one in part.segments
+                    ),
+                )
+                for part in self.parts
+            )
+        )
+
+
+Told: TypeAlias = tuple[Conditioning, ...]
+Padding: TypeAlias = Callable[[Told, Told], tuple[Told, Told]]
+"""`(cond, uncond) -> (cond, uncond)`: brings both sides of one call to one length."""
+
+
+def pad_with(empty: Conditioning) -> Padding:
+    """Padding that fills the shorter side up with an encoded empty prompt, (1, 77, C)."""
+
+    def filled(parts: Told, length: int) -> Told:
+        missing = (length - parts[0].context.shape[1]) // empty.context.shape[1]
+        if missing <= 0:
+            return parts
+        more = empty.context.repeat(1, missing, 1)
+        return tuple(part.lengthened(more.to(part.context)) for part in parts)
+
+    def pad(cond: Told, uncond: Told) -> tuple[Told, Told]:
+        length = max(cond[0].context.shape[1], uncond[0].context.shape[1])
+        return filled(cond, length), filled(uncond, length)
+
+    return pad
+
+
+def pad_by_repeating(cond: Told, uncond: Told) -> tuple[Told, Told]:
+    """The older padding: the negative prompt repeats its last vector, or is cut, to fit."""
+    length = cond[0].context.shape[1]
+    cut = (replace(part, context=part.context[:, :length]) for part in uncond)
+    return cond, tuple(_repeated(part, length) for part in cut)
+
+
+def _repeated(conditioning: Conditioning, length: int) -> Conditioning:
+    """The context brought to `length` by repeating its last vector."""
+    missing = length - conditioning.context.shape[1]
+    if missing <= 0:
+        return conditioning
+    return conditioning.lengthened(conditioning.context[:, -1:].expand(-1, missing, -1))
 
 
 @dataclass(frozen=True)
