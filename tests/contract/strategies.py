@@ -1,7 +1,7 @@
 """Hypothesis strategies for the contract's types: requests drawn from the fields themselves."""
 
 import string
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import strategies as st
 from pydantic import JsonValue
@@ -15,6 +15,7 @@ from webui.contract.request import (
     GenerationRequest,
     Hires,
     OutputOf,
+    Refiner,
     Rooted,
     ScriptCall,
     Source,
@@ -93,8 +94,10 @@ def leaf_values(leaf: Leaf) -> st.SearchStrategy[Any]:
         return whole.map(lambda n: n * grain)
     if leaf.annotation is float:
         return st.floats(leaf.low, leaf.high)
-    if leaf.default is None:
+    if float in get_args(leaf.annotation):
         return st.one_of(st.none(), st.floats(leaf.low, leaf.high))
+    if leaf.default is None:
+        return names
     return text if leaf.param.multiline else st.one_of(st.just(leaf.default), names)
 
 
@@ -106,6 +109,8 @@ def requests(draw: st.DrawFn) -> GenerationRequest:
         parts["source"] = Source(image=draw(blobs))
     if draw(st.booleans()):
         parts["hires"] = Hires()
+    if draw(st.booleans()):
+        parts["refiner"] = Refiner(checkpoint=draw(names))
     request = GenerationRequest(**parts)
     values: dict[str, Any] = {}
     for path, leaf in leaves(GenerationRequest).items():

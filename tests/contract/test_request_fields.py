@@ -16,6 +16,7 @@ from webui.contract.request import (
     GenerationRequest,
     NoiseSourceName,
     OutputOf,
+    Refiner,
     ResizeMode,
     Source,
     digest,
@@ -74,7 +75,9 @@ def test_a_value_set_by_path_is_read_by_path(leaf: Leaf) -> None:
     @settings(max_examples=5, deadline=None, database=None)
     @given(leaf_values(leaf))
     def check(value: Any) -> None:
-        start = GenerationRequest(source=Source(image=Blob(sha256="0" * 64)))
+        start = GenerationRequest(
+            source=Source(image=Blob(sha256="0" * 64)), refiner=Refiner(checkpoint="fine")
+        )
         assert get(replace(start, leaf.path, value), leaf.path) == value
 
     check()

@@ -160,7 +160,10 @@ class _Reader:
         self._take_checkpoint()
         effects = self._effects(ours)
         strength = self._place_strength(known)
-        base = self.base.model_copy(update={"script": None, "effects": effects, "hires": None})
+        if "refiner.checkpoint" not in self.values:
+            self._drop("refiner.")
+        absent = {"script": None, "effects": effects, "hires": None, "refiner": None}
+        base = self.base.model_copy(update=absent)
         self._tell_unused()
         return Restored(self._build(base), strength, tuple(self.notices))
 
@@ -181,7 +184,7 @@ class _Reader:
             self.notices.append(notice)
 
     def _absent(self, leaf: Leaf, key: str, ours: bool) -> None:
-        if leaf.path.startswith(("source.", "hires.")):
+        if leaf.path.startswith(("source.", "hires.", "refiner.")):
             return
         if ours or leaf.path in _RESET_BY_ANY_TEXT:
             self.values[leaf.path] = _ABSENT_MEANS.get(key, leaf.default)

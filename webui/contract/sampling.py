@@ -158,12 +158,12 @@ class Levels(Frozen):
               "the older UI did before 1.7.", infotext="Downcast alphas_cumprod"),
     ] = False
     beta_alpha: Annotated[
-        float, Field(gt=0, le=1),
+        float, Field(ge=0.01, le=1),
         Param("Beta schedule alpha", "Higher: more steps at high noise.",
               infotext="Beta schedule alpha", axis=True, step=0.01),
     ] = 0.6
     beta_beta: Annotated[
-        float, Field(gt=0, le=1),
+        float, Field(ge=0.01, le=1),
         Param("Beta schedule beta", "Higher: more steps at low noise.",
               infotext="Beta schedule beta", axis=True, step=0.01),
     ] = 0.6

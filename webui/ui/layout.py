@@ -116,10 +116,59 @@ SEED = (
         ),
     ),
 )
-ADVANCED_SAMPLING = (
-    row(At("model.clip_skip"), At("sampling.eta"), At("noise.source")),
-    row(At("sampling.s_churn"), At("sampling.s_noise")),
-    row(At("sampling.s_tmin"), At("sampling.s_tmax")),
+DETAILS = (
+    row(At("model.clip_skip"), At("noise.source")),
+    Fold(
+        "reading",
+        "Reading of the prompt",
+        (
+            row(At("reading.emphasis"), At("reading.comma_backtrack")),
+            row(At("reading.pad_conds"), At("reading.pad_conds_v0")),
+            row(At("reading.old_editing"), At("reading.old_emphasis")),
+        ),
+    ),
+    Fold(
+        "noise_while_sampling",
+        "Noise while sampling",
+        (
+            row(At("sampling.eta"), At("sampling.ensd"), At("sampling.s_noise")),
+            row(At("sampling.s_churn"), At("sampling.s_tmin"), At("sampling.s_tmax")),
+        ),
+    ),
+    Fold(
+        "noise_levels",
+        "Noise levels",
+        (
+            row(At("levels.sigma_min"), At("levels.sigma_max"), At("levels.rho")),
+            row(At("levels.discard_next_to_last"), At("levels.zero_terminal_snr")),
+            row(At("levels.sgm_noise_multiplier"), At("levels.downcast_alphas")),
+            row(At("levels.beta_alpha"), At("levels.beta_beta")),
+        ),
+    ),
+    Fold(
+        "negative_skipped",
+        "Steps without the negative prompt",
+        (
+            row(At("sampling.skip_negative_below"), At("sampling.skip_negative_until")),
+            At("sampling.skip_negative_all_steps"),
+        ),
+    ),
+    Fold(
+        "unipc",
+        "UniPC",
+        (
+            row(At("unipc.variant"), At("unipc.skip_type"), At("unipc.order")),
+            At("unipc.lower_order_final"),
+        ),
+    ),
+)
+REFINER = Part(
+    "refiner",
+    "Refiner",
+    (
+        row(At("refiner.checkpoint"), At("refiner.switch_at")),
+        row(At("refiner.hires_pass"), At("refiner.by_sampling_steps")),
+    ),
 )
 
 HIRES = Part(
@@ -128,7 +177,8 @@ HIRES = Part(
     (
         row(At("hires.upscaler"), At("hires.steps"), At("hires.denoising_strength")),
         row(At("hires.scale"), At("hires.width"), At("hires.height")),
-        row(At("hires.sampler"), At("hires.schedule")),
+        row(At("hires.checkpoint"), At("hires.sampler"), At("hires.schedule")),
+        At("hires.cfg_scale"),
         row(At("hires.prompt"), At("hires.negative_prompt")),
     ),
 )
@@ -137,6 +187,7 @@ TXT2IMG = Stack(
     (
         *SAMPLING,
         HIRES,
+        REFINER,
         row(
             Stack((row(Stack(SIZES, scale=3), Slot("swap"), tight=True),), scale=5, width=280),
             BATCH,
@@ -148,7 +199,7 @@ TXT2IMG = Stack(
             "Advanced",
             (
                 row(At("canvas.tiling"), At("sampling.pack")),
-                *ADVANCED_SAMPLING,
+                *DETAILS,
             ),
         ),
         Slot("script"),
@@ -160,6 +211,7 @@ IMG2IMG = Stack(
         At("source.image"),
         At("source.resize_mode", radio=True),
         *SAMPLING,
+        REFINER,
         Slot("resize_choice"),
         row(
             Stack(
@@ -183,7 +235,7 @@ IMG2IMG = Stack(
             (
                 row(At("canvas.tiling"), At("source.exact_steps")),
                 row(At("sampling.pack"), At("source.noise_multiplier")),
-                *ADVANCED_SAMPLING,
+                *DETAILS,
             ),
         ),
         Slot("script"),

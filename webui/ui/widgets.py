@@ -45,6 +45,10 @@ ELEMENTS = {
     "hires.schedule": "hr_scheduler",
     "hires.prompt": "hires_prompt",
     "hires.negative_prompt": "hires_neg_prompt",
+    "hires.cfg_scale": "hr_cfg",
+    "hires.checkpoint": "hr_checkpoint",
+    "refiner.checkpoint": "checkpoint",
+    "refiner.switch_at": "switch_at",
 }
 """What the older UI calls these controls after the tab's name; user scripts know them."""
 
@@ -52,6 +56,7 @@ SAME = "Same as first pass"
 EMPTY_LABELS = {
     "hires.sampler": SAME,
     "hires.schedule": SAME,
+    "hires.checkpoint": SAME,
     "model.checkpoint": "Automatic",
 }
 """What an empty name means, where a dropdown offers it."""
