@@ -2,9 +2,9 @@
 
 Left to itself, a small text encoder tells the denoiser almost nothing for thousands of steps:
 one word among 77 positions is one part in 77 of what attention first sees. Here the mean of all
-positions must also name the scene's style, light, season, place and things, which moves what a
-caption says into the many positions after its end. Done alone first, then beside the denoiser,
-and dropped after training.
+positions must also name the scene's style, light, season, place, things, poses and
+sides, which moves what a caption says into the many positions after its end. Done alone first,
+then beside the denoiser, and dropped after training.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from transformers import CLIPTextModel
 
 from webui.starter.clock import cool_down
 from webui.starter.scenes import Scene
-from webui.starter.scenes.world import LIGHTS, PAINTS, PLACES, SEASONS, SIZES, STYLES
+from webui.starter.scenes.people import is_woman
+from webui.starter.scenes.subjects import find_side
+from webui.starter.scenes.world import LIGHTS, PAINTS, PLACES, POSES, SEASONS, SIZES, STYLES
 
 RATE = 1.5e-3
 BATCH = 32
@@ -27,7 +29,10 @@ def list_answers() -> list[str]:
     """List everything that the exercise asks about."""
     painted = [f"{paint} {kind}" for kind, paints in PAINTS.items() for paint in paints]
     single = [*STYLES, *LIGHTS, *SEASONS, *PLACES, *SIZES]
-    return [*single, *painted, "mountains seen", "orb seen", "two things"]
+    sides = [f"{kind} {side}" for kind in SIZES for side in ("left", "right")]
+    counts = ["no things", "two things", "two of a kind"]
+    seen = ["mountains seen", "orb seen", "woman"]
+    return [*single, *painted, *POSES, *sides, "left", "right", *counts, *seen]
 
 
 def answer_scene(scene: Scene) -> set[str]:
@@ -36,14 +41,21 @@ def answer_scene(scene: Scene) -> set[str]:
     if scene.place not in ("desert", "seaside"):
         right.add(scene.season)
     for thing in scene.things:
-        right |= {thing.kind, f"{thing.paint} {thing.kind}".strip()}
+        side = find_side(thing)
+        right |= {thing.kind, f"{thing.paint} {thing.kind}".strip(), f"{thing.kind} {side}"}
+        right |= {thing.pose, side if len(scene.things) == 1 else ""}
+        if thing.kind == "person" and is_woman(thing):
+            right.add("woman")
     if scene.ridges:
         right.add("mountains seen")
     if scene.orb is not None:
         right.add("orb seen")
+    kinds = {thing.kind for thing in scene.things}
     if len(scene.things) > 1:
-        right.add("two things")
-    return right
+        right |= {"two things", "two of a kind" if len(kinds) < len(scene.things) else ""}
+    if not kinds:
+        right.add("no things")
+    return right & set(list_answers())
 
 
 class Reader(nn.Module):

@@ -149,16 +149,9 @@ def run_denoiser(
 
 
 def choose_latents(gallery: Gallery, moments: np.ndarray, crowd: int, batch: int) -> LatentSet:
-    """Choose the encoded scenes of at most ``crowd`` things, and no sketches of the night.
-
-    A grey sketch is too near to what "night" means for the word to be learned beside it.
-    """
+    """Choose the encoded scenes of at most ``crowd`` things."""
     scenes = [gallery.scene(index) for index in range(len(moments))]
-    chosen = [
-        index
-        for index, scene in enumerate(scenes)
-        if len(scene.things) <= crowd and (scene.style, scene.light) != ("sketch", "night")
-    ]
+    chosen = [index for index, scene in enumerate(scenes) if len(scene.things) <= crowd]
     return LatentSet(
         scenes=[scenes[index] for index in chosen],
         shown=[gallery.shown[index] for index in chosen],

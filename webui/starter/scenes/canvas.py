@@ -42,6 +42,20 @@ class Canvas:
             width = max(1, round(0.022 * self.unit))
             cv2.polylines(self.colour, fixed, True, INK, width, cv2.LINE_AA, SHIFT)
 
+    def stroke(
+        self, pixels: np.ndarray, radius: float, colour: Colour, ident: int, depth: float
+    ) -> None:
+        """Draw a line of round joints through ``pixels``, outlined as one shape in a sketch."""
+        paint = colour if self.tone is None else sketch_colour(colour, self.tone)
+        fixed = [np.round((pixels * 2 - 0.5) * (1 << SHIFT)).astype(np.int32)]
+        width = max(1, round(4 * radius))
+        if self.tone is not None:
+            ink = width + 2 * max(1, round(0.013 * self.unit))
+            cv2.polylines(self.colour, fixed, False, INK, ink, cv2.LINE_AA, SHIFT)
+        cv2.polylines(self.colour, fixed, False, paint, width, cv2.LINE_AA, SHIFT)
+        cv2.polylines(self.ids, fixed, False, int(ident), width, cv2.LINE_8, SHIFT)
+        cv2.polylines(self.depth, fixed, False, int(depth), width, cv2.LINE_8, SHIFT)
+
     def fill_ellipse(
         self,
         centre: tuple[float, float],

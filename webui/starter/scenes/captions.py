@@ -2,35 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from webui.starter.scenes import words
-from webui.starter.scenes.world import Scene, Thing
+from webui.starter.scenes.subjects import Voice, name_subject
+from webui.starter.scenes.world import Scene
 
-DROP = 0.10
 FILLER_SHARE = 0.25
-
-
-class Voice:
-    """A random speaker: picks words and decides what to leave unsaid."""
-
-    def __init__(self, rng: np.random.Generator) -> None:
-        """Speak by ``rng``."""
-        self.rng = rng
-
-    def pick(self, choices: Sequence[str]) -> str:
-        """Pick one of ``choices``."""
-        return choices[int(self.rng.integers(len(choices)))]
-
-    def says(self, chance: float = 1.0 - DROP) -> bool:
-        """Decide whether to mention something."""
-        return bool(self.rng.random() < chance)
-
-    def shuffle(self, parts: list[str]) -> list[str]:
-        """Return ``parts`` in a random order."""
-        return [parts[i] for i in self.rng.permutation(len(parts))]
 
 
 def write_caption(scene: Scene, shown: frozenset[str], rng: np.random.Generator) -> str:
@@ -51,13 +29,13 @@ def write_sentence(scene: Scene, shown: frozenset[str], voice: Voice) -> str:
     styled = must_name_style(scene) or voice.says()
     opening = voice.pick(words.STYLE_SENTENCES[scene.style]) if styled else ""
     turns = []
-    if voice.says(0.7) and place_shows(scene, shown):
+    if scene.things and voice.says(0.7) and place_shows(scene, shown):
         turns.append(voice.pick(words.PLACE_SENTENCES[scene.place]))
     if season_shows(scene) and voice.says():
         turns.append(voice.pick(words.SEASON_SENTENCES[scene.season]))
     if light_shows(scene) and voice.says():
         turns.append(voice.pick(words.LIGHT_SENTENCES[scene.light]))
-    body = [opening, name_things(scene, shown, voice, True), *voice.shuffle(turns)]
+    body = [opening, name_subject(scene, shown, voice, True), *voice.shuffle(turns)]
     sentence = " ".join(part for part in body if part)
     extras = [voice.pick(words.EXTRAS[e]) for e in list_extras(scene, shown) if voice.says(0.4)]
     return ", ".join([sentence, *extras])
@@ -72,10 +50,10 @@ def list_tags(scene: Scene, shown: frozenset[str], voice: Voice) -> list[str]:
         tags.append(voice.pick(words.LIGHT_TAGS[scene.light]))
     if season_shows(scene) and voice.says():
         tags.append(voice.pick(words.SEASON_TAGS[scene.season]))
-    if voice.says(0.6) and place_shows(scene, shown):
+    if scene.things and voice.says(0.6) and place_shows(scene, shown):
         tags.append(voice.pick(words.PLACE_TAGS[scene.place]))
     tags += [voice.pick(words.EXTRAS[e]) for e in list_extras(scene, shown) if voice.says(0.4)]
-    first = name_things(scene, shown, voice, voice.says(0.5))
+    first = name_subject(scene, shown, voice, voice.says(0.5))
     tags = [first, *voice.shuffle(tags)] if voice.says(0.8) else voice.shuffle([first, *tags])
     return [tag for tag in tags if tag]
 
@@ -91,49 +69,16 @@ def write_brief(scene: Scene, shown: frozenset[str], voice: Voice) -> str:
     kept = voice.shuffle([*conditions, style])[: 1 + int(voice.says(0.5))]
     if must_name_style(scene) and style not in kept:
         kept.append(style)
-    first = name_things(scene, shown, voice, voice.says(0.4))
+    first = name_subject(scene, shown, voice, voice.says(0.4))
     return ", ".join(part for part in (first, *kept) if part)
-
-
-def name_things(scene: Scene, shown: frozenset[str], voice: Voice, articles: bool) -> str:
-    """Name the things that show, those of one kind together, in random order."""
-    groups: dict[str, list[Thing]] = {}
-    for index, thing in enumerate(scene.things):
-        if f"thing{index}" in shown:
-            groups.setdefault(thing.kind, []).append(thing)
-    phrases = [name_group(scene, group, voice, articles) for group in groups.values()]
-    phrases = voice.shuffle(phrases)
-    if not articles:
-        return ", ".join(phrases)
-    if len(phrases) < 3:
-        return voice.pick((" and ", " and ", " with ")).join(phrases)
-    return f"{phrases[0]}, {phrases[1]} and {phrases[2]}"
-
-
-def name_group(scene: Scene, group: list[Thing], voice: Voice, articles: bool) -> str:
-    """Name one thing, or two or three of a kind."""
-    kind, thing = group[0].kind, group[0]
-    noun = voice.pick(words.NOUNS[kind])
-    if len(group) > 1:
-        count = "two" if len(group) == 2 else "three"
-        return f"{count} {words.PLURALS.get(noun, noun + 's')}"
-    coloured = scene.style != "sketch" and bool(thing.paint) and voice.says()
-    if coloured and kind == "house":
-        noun = f"{thing.paint} {noun}"
-    elif coloured and kind == "person":
-        noun += voice.pick((" in a {} shirt", " in {}", " wearing a {} shirt")).format(thing.paint)
-    elif coloured and kind == "boat":
-        noun += voice.pick((" with a {} sail", " with {} sails")).format(thing.paint)
-    if not articles:
-        return noun
-    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
 def list_extras(scene: Scene, shown: frozenset[str]) -> list[str]:
     """List the extras that show: sun or moon, clouds, stars, mountains, water."""
     extras = [name for name in ("clouds", "stars", "mountains") if name in shown]
     if "water" in shown and scene.place == "lakeside":
-        extras.append("water")
+        blue = scene.light == "day" and scene.style != "sketch"
+        extras.append("blue water" if blue else "water")
     if "orb" in shown:
         extras.append("moon" if scene.light == "night" else "sun")
     return extras
@@ -156,8 +101,8 @@ def season_shows(scene: Scene) -> bool:
 
 
 def light_shows(scene: Scene) -> bool:
-    """Tell whether the light can be seen: in a sketch only the night is."""
-    return scene.style != "sketch" or scene.light == "night"
+    """Tell whether the light can be seen: not in a sketch."""
+    return scene.style != "sketch"
 
 
 def add_filler(caption: str, voice: Voice) -> str:

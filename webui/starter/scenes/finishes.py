@@ -1,4 +1,4 @@
-"""Styles: what turns the plain painted picture into a photo, a watercolour or an oil."""
+"""Styles: what turns the plain painted picture into a photo or a watercolour."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import numpy as np
 
 from webui.starter.scenes.palette import SKIES
 from webui.starter.scenes.world import Scene
+
+WOBBLE = 0.006
 
 
 def finish_picture(
@@ -17,8 +19,6 @@ def finish_picture(
         return finish_photo(picture, depth, scene, sky)
     if scene.style == "watercolor":
         return finish_watercolor(picture, scene)
-    if scene.style == "oil":
-        return finish_oil(picture, scene)
     return picture
 
 
@@ -54,7 +54,7 @@ def finish_photo(
 def finish_watercolor(picture: np.ndarray, scene: Scene) -> np.ndarray:
     """Let edges wobble and pigment pool on white paper."""
     shape = picture.shape[:2]
-    image = warp_edges(picture, scene, 0.006)
+    image = warp_map(picture, scene)
     pool = 0.86 + 0.09 * spread_noise(scene, 4, 9, shape) + 0.02 * spread_noise(scene, 5, 40, shape)
     strength = 0.94 if scene.light == "night" else 0.88
     pool = np.clip(pool * strength, 0.45, 1.0)[..., None]
@@ -62,23 +62,33 @@ def finish_watercolor(picture: np.ndarray, scene: Scene) -> np.ndarray:
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
-def finish_oil(picture: np.ndarray, scene: Scene) -> np.ndarray:
-    """Deepen colours and lay broad horizontal strokes over them."""
-    shape = picture.shape[:2]
-    image = warp_edges(picture, scene, 0.007).astype(np.float32)
-    grey = image.mean(2, keepdims=True)
-    image = grey + (image - grey) * 1.3
-    grid = np.random.default_rng((6, scene.seed)).standard_normal((64, 12)).astype(np.float32)
-    strokes = cv2.resize(grid, shape[::-1], interpolation=cv2.INTER_LINEAR)
-    image *= 1.0 + 0.05 * strokes[..., None]
-    return np.clip(image, 0, 255).astype(np.uint8)
+def find_field(scene: Scene, width: int, height: int) -> np.ndarray:
+    """Find how far [h, w, xy] the wobble of a watercolour reaches for each pixel."""
+    reach = WOBBLE * min(width, height)
+    return np.stack([spread_noise(scene, key, 20, (height, width)) * reach for key in (8, 9)], 2)
 
 
-def warp_edges(picture: np.ndarray, scene: Scene, amount: float) -> np.ndarray:
-    """Move pixels by smooth noise, ``amount`` of the shorter side in deviation."""
-    height, width = picture.shape[:2]
+def find_shift(scene: Scene, spots: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Find by how much [n, xy] the wobble has moved what was painted at ``spots`` [n, xy]."""
+    if scene.style != "watercolor":
+        return np.zeros_like(spots)
+    field = find_field(scene, width, height)
+    shift = np.zeros_like(spots)
+    for _ in range(3):  # the field is told where things end up, not where they were
+        at = np.round(spots - shift).astype(int)
+        at = np.clip(at, 0, (width - 1, height - 1))
+        shift = field[at[:, 1], at[:, 0]].astype(float)
+    return shift
+
+
+def warp_map(image: np.ndarray, scene: Scene, exact: bool = False) -> np.ndarray:
+    """Move the pixels of a picture, or of an ``exact`` map, as a watercolour's edges wobble."""
+    if scene.style != "watercolor":
+        return image
+    height, width = image.shape[:2]
+    field = find_field(scene, width, height)
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    reach = amount * min(height, width)
-    x += spread_noise(scene, 8, 20, (height, width)) * reach
-    y += spread_noise(scene, 9, 20, (height, width)) * reach
-    return cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    how = cv2.INTER_NEAREST if exact else cv2.INTER_LINEAR
+    return cv2.remap(
+        image, x + field[..., 0], y + field[..., 1], how, borderMode=cv2.BORDER_REFLECT
+    )

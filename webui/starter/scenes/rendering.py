@@ -18,12 +18,13 @@ from webui.starter.scenes.backdrop import (
     paint_backdrop,
 )
 from webui.starter.scenes.canvas import Canvas
-from webui.starter.scenes.finishes import finish_picture
+from webui.starter.scenes.finishes import finish_picture, warp_map
 from webui.starter.scenes.things import paint_thing
 from webui.starter.scenes.world import Scene
 
 NAMED = {"clouds": CLOUD, "mountains": MOUNTAIN, "orb": ORB, "stars": STARS, "water": WATER}
 SHOWN_SHARE = 0.6
+PENCIL_TONE = 0.20
 SHOWN_AREA = 0.0035
 
 
@@ -44,7 +45,7 @@ def render_scene(scene: Scene, width: int, height: int | None = None) -> Renderi
     of which at least 60 % can be seen.
     """
     height = height or width
-    canvas = Canvas(width, height, pencil_tone(scene))
+    canvas = Canvas(width, height, PENCIL_TONE if scene.style == "sketch" else None)
     paint_backdrop(canvas, scene)
     for index, thing in enumerate(scene.things):
         paint_thing(canvas, scene, thing, FIRST_THING + index)
@@ -52,14 +53,16 @@ def render_scene(scene: Scene, width: int, height: int | None = None) -> Renderi
     ids, depth = canvas.ids[::2, ::2].copy(), canvas.depth[::2, ::2].copy()
     sky = np.isin(ids, (SKY, STARS, ORB, CLOUD)).astype(np.float32)
     finished = finish_picture(picture, depth, scene, sky)
+    ids, depth = warp_map(ids, scene, True), warp_map(depth, scene, True)
     return Rendering(finished, ids, depth, find_shown(canvas, scene))
 
 
-def pencil_tone(scene: Scene) -> float | None:
-    """Tell how much tone a sketch lays down, None where the scene is in colour."""
-    if scene.style != "sketch":
-        return None
-    return 0.72 if scene.light == "night" else 0.20
+def find_edges(picture: np.ndarray) -> np.ndarray:
+    """Find the Canny edges [h, w] uint8 (0 or 255) of a picture [h, w, rgb] uint8.
+
+    With the thresholds of the interface's preprocessor: what a user gives a ControlNet.
+    """
+    return cv2.Canny(picture, 100, 200)
 
 
 def find_shown(canvas: Canvas, scene: Scene) -> frozenset[str]:

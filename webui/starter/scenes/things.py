@@ -1,4 +1,4 @@
-"""The large things: houses, trees, people, boats, each painted around its foot."""
+"""The large things but people: houses, trees, boats, each painted around its foot."""
 
 from __future__ import annotations
 
@@ -6,46 +6,16 @@ from collections.abc import Callable
 
 import numpy as np
 
+from webui.starter.scenes.brush import Brush, Points
 from webui.starter.scenes.canvas import Canvas
 from webui.starter.scenes.palette import (
     LEAVES,
     NEEDLES,
     PIGMENTS,
-    Colour,
     shade_colour,
-    tint_colour,
 )
+from webui.starter.scenes.people import paint_person
 from webui.starter.scenes.world import Scene, Thing
-
-Points = list[tuple[float, float]]
-
-
-class Brush:
-    """Paints parts of one thing: points in units of its size, up is negative."""
-
-    def __init__(self, canvas: Canvas, scene: Scene, thing: Thing, ident: int) -> None:
-        """Bind a thing to its place, light and id."""
-        self.canvas, self.scene, self.thing, self.ident = canvas, scene, thing, ident
-        self.depth = 90 + 150 * (thing.base - scene.horizon) / (1 - scene.horizon)
-
-    def fill(self, points: Points, colour: Colour, matter: str = "thing") -> None:
-        """Fill a polygon of the thing with a colour as the scene's light shows it."""
-        scaled = [(x * self.thing.size, y * self.thing.size) for x, y in points]
-        pixels = self.canvas.place_points(self.thing.x, self.thing.base, scaled)
-        shown = tint_colour(colour, self.scene.light, matter)
-        self.canvas.fill(pixels, shown, self.ident, min(self.depth, 250.0))
-
-    def fill_round(self, x: float, y: float, rx: float, ry: float, colour: Colour) -> None:
-        """Fill an ellipse of the thing."""
-        angle = np.linspace(0, 2 * np.pi, 28, endpoint=False)
-        ring = [(x + rx * np.cos(a), y + ry * np.sin(a)) for a in angle]
-        self.fill([(float(px), float(py)) for px, py in ring], colour)
-
-    def fill_box(
-        self, x: float, y: float, w: float, h: float, colour: Colour, matter: str = "thing"
-    ) -> None:
-        """Fill a box whose lower left corner is (x, y)."""
-        self.fill([(x, y), (x + w, y), (x + w, y - h), (x, y - h)], colour, matter)
 
 
 def paint_thing(canvas: Canvas, scene: Scene, thing: Thing, ident: int) -> None:
@@ -122,24 +92,6 @@ def paint_cactus(brush: Brush) -> None:
         brush.fill_box(side * 0.3 - 0.055, height, 0.11, 0.32, green)
     brush.fill_box(-0.09, 0.0, 0.18, 0.94, green)
     brush.fill_round(0.0, -0.94, 0.09, 0.07, green)
-
-
-def paint_person(brush: Brush) -> None:
-    """Paint legs, arms, a coloured shirt, a head and hair."""
-    shirt, skin = PIGMENTS[brush.thing.paint], PIGMENTS["skin"]
-    brush.fill_box(-0.12, 0.0, 0.1, 0.44, PIGMENTS["trousers"])
-    brush.fill_box(0.02, 0.0, 0.1, 0.44, PIGMENTS["trousers"])
-    wave = brush.thing.variant > 0.7
-    for side in (-1, 1):
-        raised = wave and side == 1
-        hand = (side * 0.3, -0.95) if raised else (side * 0.25, -0.42)
-        arm: Points = [(side * 0.10, -0.80), (side * 0.17, -0.76), hand]
-        arm += [(hand[0] - side * 0.08, hand[1])]
-        brush.fill(arm, shirt, "wall")
-    brush.fill([(-0.15, -0.40), (0.15, -0.40), (0.16, -0.8), (-0.16, -0.8)], shirt, "wall")
-    brush.fill_round(0.0, -0.90, 0.095, 0.11, skin)
-    cap: Points = [(-0.1, -0.92), (0.1, -0.92), (0.085, -1.0), (0.0, -1.03), (-0.085, -1.0)]
-    brush.fill(cap, PIGMENTS["hair"])
 
 
 def paint_boat(brush: Brush) -> None:
