@@ -22,6 +22,8 @@ REQUEST_OPTIONS: Mapping[str, tuple[str, Any]] = {
     "tiling": ("canvas.tiling", False),
     "initial_noise_multiplier": ("source.noise_multiplier", 1.0),
     "img2img_fix_steps": ("source.exact_steps", False),
+    "img2img_color_correction": ("source.color_correction", False),
+    "img2img_extra_noise": ("noise.extra", 0.0),
 }
 """Options that change the picture: our field, and the older default."""
 
@@ -52,8 +54,6 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "token_merging_ratio_img2img": (0,),
     "token_merging_ratio_hr": (0,),
     "face_restoration": (False,),
-    "img2img_color_correction": (False,),
-    "img2img_extra_noise": (0,),
     "inpainting_mask_weight": (1,),
     "s_min_uncond": (0,),
     "sd_noise_schedule": ("Default",),

@@ -208,6 +208,11 @@ class Source(Frozen):
         Param("Noise multiplier", "Scales the noise laid over the picture at the start.",
               infotext="Noise multiplier", axis=True, step=0.001),
     ] = 1.0
+    color_correction: Annotated[
+        bool,
+        Param("Color correction", "Give the result the colours of the source picture.",
+              infotext="Color correction", axis=True),
+    ] = False
 
 
 class Hires(Frozen):

@@ -260,5 +260,11 @@ class Noise(Frozen):
         Param("Random number source", "CPU is the same on every machine; NV imitates an NVIDIA "
               "card on any machine.", infotext="RNG", axis=True, choices="noise_sources"),
     ] = NoiseSourceName.CPU
+    extra: Annotated[
+        float, Field(ge=0, le=1),
+        Param("Extra noise", "Noise laid over a picture beyond what its denoising strength asks "
+              "for: more detail in img2img and hires fix.",
+              infotext="Extra noise", axis=True, step=0.01),
+    ] = 0.0
 
 # fmt: on

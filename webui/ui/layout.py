@@ -133,6 +133,7 @@ DETAILS = (
         (
             row(At("sampling.eta"), At("sampling.ensd"), At("sampling.s_noise")),
             row(At("sampling.s_churn"), At("sampling.s_tmin"), At("sampling.s_tmax")),
+            At("noise.extra"),
         ),
     ),
     Fold(
@@ -235,6 +236,7 @@ IMG2IMG = Stack(
             (
                 row(At("canvas.tiling"), At("source.exact_steps")),
                 row(At("sampling.pack"), At("source.noise_multiplier")),
+                At("source.color_correction"),
                 *DETAILS,
             ),
         ),
@@ -259,6 +261,7 @@ HIDDEN: dict[Mode, dict[str, str]] = {
         "source.exact_steps": NO_SOURCE,
         "source.noise_multiplier": NO_SOURCE,
         "source.zero_strength_step": NO_SOURCE,
+        "source.color_correction": NO_SOURCE,
     },
     "img2img": {
         "source.zero_strength_step": "kept for clients of the older HTTP surface",
