@@ -6,6 +6,7 @@ from torch import Tensor
 
 from webui.diffusion.conditioning import Conditioning, ConditioningBatch
 from webui.diffusion.denoiser import Guided, Residuals
+from webui.diffusion.guidance import Estimates
 from webui.diffusion.prediction import DiscretePrediction
 
 SIGMA = torch.tensor(2.0)
@@ -94,10 +95,16 @@ def test_a_composition_needs_the_negative_prompt_even_at_scale_1(
 
 
 def test_a_guidance_given_by_hand_gets_both_sides(sd: DiscretePrediction, x: Tensor) -> None:
-    guided = Guided(
-        Toy(), sd, [told(1)], [told(-1)], guidance=lambda cond, uncond, sigma: cond - uncond
-    )
+    guided = Guided(Toy(), sd, [told(1)], [told(-1)], guidance=lambda e: e.cond - e.uncond)
     assert torch.allclose(guided(x, SIGMA), alone(sd, x, 1) - alone(sd, x, -1), atol=1e-5)
+
+
+def test_a_guidance_may_ask_either_side_about_another_x(sd: DiscretePrediction, x: Tensor) -> None:
+    def swap(estimates: Estimates) -> Tensor:
+        return estimates.again(x + 1, True) - estimates.again(x + 2, False)
+
+    guided = Guided(Toy(), sd, [told(1)], [told(-1)], guidance=swap)(x, SIGMA)
+    assert torch.allclose(guided, alone(sd, x + 1, 1) - alone(sd, x + 2, -1), atol=1e-5)
 
 
 def test_residuals_of_all_controls_are_summed(sd: DiscretePrediction, x: Tensor) -> None:

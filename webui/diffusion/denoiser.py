@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from webui.diffusion.conditioning import Conditioning, ConditioningBatch, Row, by_length, stack
+from webui.diffusion.guidance import Estimates, Guidance, cfg
 from webui.diffusion.prediction import Prediction
 
 Denoiser: TypeAlias = Callable[[Tensor, Tensor], Tensor]
@@ -15,9 +16,6 @@ Denoiser: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
 All images of a batch share one noise level. Sigma may lie on the CPU whatever device x is on.
 """
-
-Guidance: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""`(cond, uncond, sigma) -> denoised`: combines two clean estimates, each (B, C, H, W)."""
 
 Prompt: TypeAlias = Conditioning | Sequence[Conditioning]
 """What one image is told: a conditioning, or the weighted parts of a composition by AND."""
@@ -79,15 +77,6 @@ Control: TypeAlias = Callable[[Tensor, Tensor, Tensor, ConditioningBatch], Resid
 """`(x_in, sigma, timestep, batch) -> residuals` for the N rows of one call, or None for nothing."""
 
 
-def cfg(scale: float) -> Guidance:
-    """Classifier-free guidance, Ho and Salimans 2022 (arXiv:2207.12598), on clean estimates."""
-
-    def guide(cond: Tensor, uncond: Tensor, sigma: Tensor) -> Tensor:
-        return uncond + (cond - uncond) * scale
-
-    return guide
-
-
 class Guided:
     """A denoiser over a network: conditions, batches, adds controls, guides.
 
@@ -129,7 +118,14 @@ class Guided:
         if self.one_sided:
             return _mean(estimates, rows, x)
         uncond = _mean(estimates[count:], rows[count:], x)
-        return self.guidance(_composed(estimates[:count], rows[:count], uncond), uncond, sigma)
+        cond = _composed(estimates[:count], rows[:count], uncond)
+
+        def again(other: Tensor, positive: bool) -> Tensor:
+            side = rows[:count] if positive else rows[count:]
+            found = self._estimates(other, sigma, side)
+            return _composed(found, side, uncond) if positive else _mean(found, side, other)
+
+        return self.guidance(Estimates(x, sigma, cond, uncond, again))
 
     def _estimates(self, x: Tensor, sigma: Tensor, rows: Sequence[Row]) -> Tensor:
         groups = by_length(rows)
