@@ -1,13 +1,22 @@
+import json
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.contract.strategies import WORDS, concrete_requests, executions, keys, requests, text
+from tests.contract.strategies import (
+    WORDS,
+    concrete_requests,
+    executions,
+    json_values,
+    keys,
+    requests,
+    text,
+)
 from webui.contract.events import Execution
 from webui.contract.infotext import Infotext, Restored, clean, essential, parse, read, write
-from webui.contract.infotext_grammar import MAX_CHARACTERS, compose
+from webui.contract.infotext.grammar import MAX_CHARACTERS, compose
 from webui.contract.request import (
     Blob,
     Canvas,
@@ -223,6 +232,20 @@ def test_parsing_never_fails_and_neither_does_reading(text_: str) -> None:
     parse(f"x\nSteps: 1, Seed: 2, Size: {text_}")
     read(text_, WORDS)
     read(f"x\nSteps: {text_}, Seed: 2, Size: 1x1, CFG scale: {text_}, Sampler: {text_}", WORDS)
+
+
+RECORDS = st.sampled_from([
+    ("positive_prompt", "scheduler", "model", "clip_skip"), ("image", "model_weights"),
+    ("sui_image_params",), ("prompt", "performance", "resolution"), ("c", "uc", "sampler", "v2"),
+    ("uc", "scale", "sampler"), ("num_inference_steps", "guidance_scale"), ("reqBody", "seed"),
+])  # fmt: skip
+
+
+@thorough
+@given(RECORDS.flatmap(lambda keys_: st.fixed_dictionaries(dict.fromkeys(keys_, json_values))))
+def test_no_record_of_another_program_fails(record: dict[str, Any]) -> None:
+    read(json.dumps(record), WORDS)
+    read(json.dumps({"image": record, "model_weights": record, "reqBody": record}), WORDS)
 
 
 @thorough

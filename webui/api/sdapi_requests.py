@@ -15,7 +15,7 @@ from webui.api.sentences import explain
 from webui.contract import infotext
 from webui.contract.events import Word
 from webui.contract.fields import nest
-from webui.contract.infotext_dialects import split_sampler
+from webui.contract.infotext.dialects import split_sampler
 from webui.contract.request import GenerationRequest, Hires, NoiseSourceName, ResizeMode, Source
 from webui.contract.vocabulary import find, resolve
 from webui.errors import InvalidRequest, WebuiError

@@ -16,6 +16,8 @@ class Execution(Frozen):
     packed: int = 1
     checkpoint: str = ""
     checkpoint_hash: str = ""
+    hires_checkpoint: str = ""
+    refiner: str = ""
 
 
 class Progress(Frozen):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from webui.contract.infotext_values import Words, spell
+from webui.contract.infotext.values import Words, spell
 from webui.contract.request import GenerationRequest
 
 MAX_PART = 128

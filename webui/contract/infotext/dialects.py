@@ -7,10 +7,12 @@ for the model's uniform schedule, so that is what it becomes.
 
 import math
 import re
+from collections.abc import Mapping
 
 from webui.contract.events import Word
-from webui.contract.infotext_grammar import Infotext
-from webui.contract.infotext_values import Words
+from webui.contract.infotext.grammar import Infotext
+from webui.contract.infotext.names import OTHER_SCHEDULES, other_sampler
+from webui.contract.infotext.values import Words
 from webui.contract.vocabulary import find
 
 OURS = "palimpsest v"
@@ -22,9 +24,15 @@ PLAIN_MEANT_UNIFORM = frozenset({
 })  # fmt: skip
 """Samplers whose Automatic schedule is another one since 1.9 than their plain name was before."""
 
+_PAIRS = (("Sampler", "Schedule type"), ("Hires sampler", "Hires schedule type"))
 _SAME = frozenset({"Use same sampler", "Use same scheduler", "Use same checkpoint"})
-_VERSION = re.compile(r"v?(\d+)\.(\d+)")
+_NONE_MEANS_ABSENT = ("Refiner", "Hires checkpoint")
+_OLDER = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?(?:-(\d+))?")
+_FORGE = re.compile(r"f\d[\d.]*v(\d+)\.(\d+)(?:\.(\d+))?")
 _HASH_SUFFIX = re.compile(r"\([0-9a-fA-F]+\)$")
+
+Number = tuple[int, int, int, int]
+"""A version of the older UI: major, minor, patch, and commits since then."""
 
 
 def modernise(info: Infotext, words: Words) -> Infotext:
@@ -33,11 +41,16 @@ def modernise(info: Infotext, words: Words) -> Infotext:
     if is_ours(info):
         return Infotext(info.prompt, info.negative_prompt, fields)
     fields = {key: value for key, value in fields.items() if value not in _SAME}
+    for key in _NONE_MEANS_ABSENT:
+        if fields.get(key, "").casefold() in ("none", ""):
+            fields.pop(key, None)
     tags, fields = _network_tags(fields)
     fields = _first_pass_size(fields)
-    fields = _schedule_in_name(fields, "Sampler", "Schedule type", words)
-    fields = _schedule_in_name(fields, "Hires sampler", "Hires schedule type", words)
-    fields = _old_plain_name(fields, words)
+    for sampler, schedule in _PAIRS:
+        fields = _other_names(fields, sampler, schedule, words)
+        fields = _schedule_in_name(fields, sampler, schedule, words)
+        fields = _old_plain_name(fields, sampler, schedule, words)
+    fields = _comfy(_old_rules(fields, info))
     return Infotext(info.prompt + tags, info.negative_prompt, fields)
 
 
@@ -46,12 +59,27 @@ def is_ours(info: Infotext) -> bool:
     return info.fields.get("Version", "").startswith(OURS)
 
 
-def before(version: str, major: int, minor: int) -> bool:
-    """Whether a version text is absent or older than `major.minor`; foreign forms are not."""
-    found = _VERSION.match(version)
+def older_version(version: str) -> Number | None:
+    """The version of the older UI that a text names; None for every other program."""
+    found = _OLDER.match(version)
+    return _number(found) if found else None
+
+
+def meant_uniform(fields: Mapping[str, str]) -> bool:
+    """Whether the writer's plain sampler names stood for the model's own schedule.
+
+    So they did in the older UI before 1.9, in what was built on it, and where no version is told.
+    """
+    version = fields.get("Version", "")
     if not version:
-        return True
-    return found is not None and (int(found[1]), int(found[2])) < (major, minor)
+        return "App" not in fields
+    found = _OLDER.match(version) or _FORGE.match(version)
+    return found is not None and "App" not in fields and _number(found) < (1, 9, 0, 0)
+
+
+def _number(found: re.Match[str]) -> Number:
+    major, minor, patch, commits = (int(part or 0) for part in (*found.groups(), "0")[:4])
+    return major, minor, patch, commits
 
 
 def split_sampler(
@@ -87,13 +115,58 @@ def _schedule_in_name(
     return {**fields, sampler: parts[0].label, schedule: apart}
 
 
-def _old_plain_name(fields: dict[str, str], words: Words) -> dict[str, str]:
-    if "Schedule type" in fields or not before(fields.get("Version", ""), 1, 9):
+def _old_plain_name(
+    fields: dict[str, str], sampler: str, schedule: str, words: Words
+) -> dict[str, str]:
+    if schedule in fields or sampler not in fields or not meant_uniform(fields):
         return fields
-    word = find(words.get("samplers", ()), fields.get("Sampler", "").strip())
+    word = find(words.get("samplers", ()), fields[sampler].strip())
     if word is None or word.label.casefold() not in PLAIN_MEANT_UNIFORM:
         return fields
-    return {**fields, "Schedule type": "Uniform"}
+    return {**fields, schedule: "Uniform"}
+
+
+def _other_names(
+    fields: dict[str, str], sampler: str, schedule: str, words: Words
+) -> dict[str, str]:
+    """Names of other programs that stand in text of the older form, as `dpmpp_2m_karras`."""
+    name = fields.get(sampler, "").strip()
+    apart = fields.get(schedule, "").strip()
+    known = words.get("samplers", ()), words.get("schedules", ())
+    if find(known[0], name) is None:
+        parts = other_sampler(name)
+        if parts is None:
+            return fields
+        fields = {**fields, sampler: parts[0]}
+        apart = apart or parts[1]
+    if apart and find(known[1], apart) is None:
+        apart = OTHER_SCHEDULES.get(apart.casefold().replace(" ", "_"), apart)
+    return {**fields, schedule: apart} if apart else fields
+
+
+def _old_rules(fields: dict[str, str], info: Infotext) -> dict[str, str]:
+    """What versions of the older UI did that later ones do only when a key asks for it."""
+    version = older_version(fields.get("Version", ""))
+    if version is None or "App" in fields:
+        return fields
+    rules: dict[str, str] = {}
+    if version < (1, 6, 0, 0):
+        if "[" in info.prompt or "[" in info.negative_prompt:
+            rules["Old prompt editing timelines"] = "True"
+        if fields.get("Sampler") in ("DDIM", "PLMS"):
+            rules["Pad conds v0"] = "True"
+    if version < (1, 7, 0, 225):
+        rules["Downcast alphas_cumprod"] = "True"
+    if version < (1, 8, 0, 0) and "Refiner" in fields:
+        rules["Refiner switch by sampling steps"] = "True"
+    return rules | fields
+
+
+def _comfy(fields: dict[str, str]) -> dict[str, str]:
+    """ComfyUI's exports in the older form: noise from the CPU, a bare name is its Normal."""
+    if not fields.get("Version", "").startswith("ComfyUI"):
+        return fields
+    return {"Schedule type": "Normal", "RNG": "CPU"} | fields
 
 
 def _eta(fields: dict[str, str]) -> dict[str, str]:

@@ -14,6 +14,12 @@ from webui.contract.vocabulary import find, nearest
 Words = Mapping[str, tuple[Word, ...]]
 """Words by vocabulary, as `vocabulary.builtin` gives them; files add "checkpoints", "styles"."""
 
+ABSENT_MEANS: Mapping[str, str] = {"RNG": "gpu"}
+"""What a key means that is not there, where that is not the field's default."""
+
+SPELLINGS: Mapping[str, tuple[str, str]] = {"Noise Schedule": ("Default", "Zero Terminal SNR")}
+"""Switches that the older UI writes as words: off and on."""
+
 _TEXT_LIMIT = 100_000
 _NAME_LIMIT = 300
 _SHOWN = 80
@@ -30,7 +36,9 @@ def to_text(leaf: Leaf, value: Any, words: Words) -> str:
     if isinstance(value, tuple):
         return json.dumps(list(cast("tuple[object, ...]", value)), ensure_ascii=False)
     text = str(value.value if isinstance(value, Enum) else value)
-    choices = leaf.param.choices
+    choices, key = leaf.param.choices, leaf.param.infotext
+    if isinstance(value, bool) and key is not None and key in SPELLINGS:
+        return SPELLINGS[key][value]
     return spell(words.get(choices, ()), text) if choices else text
 
 
@@ -55,7 +63,8 @@ def from_text(leaf: Leaf, text: str, words: Words) -> tuple[Any, str]:
     if Blob in kinds:
         return _blob(leaf, text), ""
     if bool in kinds:
-        return text != "False", ""
+        off = SPELLINGS.get(leaf.param.infotext or "", ("False",))[0]
+        return text not in ("False", off), ""
     if int in kinds or float in kinds:
         return _number(leaf, text, whole=float not in kinds)
     if choices and words.get(choices):

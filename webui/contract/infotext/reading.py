@@ -1,53 +1,37 @@
-"""Infotext: every setting of a picture as text in the older UI's form, written and read back.
+"""Infotext read back: from text that anybody may have written to a request and notices about it.
 
-The walk over the request's fields gives the keys; this module adds what the form demands beyond
-that: the older UI's order, values that share a key, and what an absent key means.
-
-Reading back gives `essential(request)`, the request without values that cannot change the pixels.
-A source picture comes back only as a kept picture (`Init image` with its SHA-256); a text that
-merely has a denoising strength returns it apart, since it does not say whether it belongs to
+Reading our own text gives `essential(request)`, the request without values that cannot change the
+pixels. A source picture comes back only as a kept picture (`Init image` with its SHA-256); a text
+that merely has a denoising strength returns it apart, since it does not say whether it belongs to
 img2img.
 """
 
-import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from webui.contract.events import Execution
-from webui.contract.fields import Leaf, get, nest, walk
-from webui.contract.infotext_dialects import OURS, is_ours, modernise
-from webui.contract.infotext_grammar import Infotext, clean, compose, parse
-from webui.contract.infotext_values import Unreadable, Words, from_text, shown, to_text
+from webui.contract.events import Word
+from webui.contract.fields import Leaf, nest, walk
+from webui.contract.infotext.dialects import is_ours, modernise
+from webui.contract.infotext.grammar import Infotext, parse
+from webui.contract.infotext.programs import translate
+from webui.contract.infotext.values import ABSENT_MEANS, Unreadable, Words, from_text, shown
 from webui.contract.request import Blob, GenerationRequest, ScriptCall
 from webui.contract.vocabulary import find
 
-__all__ = ["Infotext", "Restored", "clean", "essential", "parse", "read", "write"]
-
-ORDER = (
-    "Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size", "Model hash", "Model",
-    "Variation seed", "Variation seed strength", "Seed resize from", "Denoising strength",
-    "Clip skip", "RNG", "Tiling", "Hires sampler", "Hires prompt", "Hires negative prompt",
-    "Hires schedule type", "Hires upscale", "Hires resize", "Hires steps", "Hires upscaler",
-    "Noise multiplier", "Eta", "Eta DDIM", "Sigma churn", "Sigma tmin", "Sigma tmax", "Sigma noise",
-)  # fmt: skip
-"""The older UI's keys in its order; ours follow in the order of declaration, Version is last."""
-
-_ALWAYS = frozenset({
-    "Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size-1", "Size-2",
-    "Denoising strength", "Hires denoising strength", "Hires upscale", "Hires upscaler",
-})  # fmt: skip
-_ABSENT_MEANS = {"RNG": "gpu"}
 _RESET_BY_ANY_TEXT = (
-    "model.clip_skip", "sampling.schedule", "noise.variation_seed", "noise.variation_strength",
-    "noise.resize_from_width", "noise.resize_from_height", "noise.source",
+    "model.clip_skip", "sampling.schedule", "sampling.ensd", "sampling.skip_", "noise.variation_",
+    "noise.resize_", "noise.source", "reading.", "levels.", "unipc.",
 )  # fmt: skip
+_ABSENT_PARTS = ("source.", "hires.", "refiner.")
+_TITLE = re.compile(r"(?P<name>.+?) ?\[(?P<hash>[0-9a-fA-F]{8,64})\]")
 _SILENT = frozenset({
     "Version", "Model hash", "User", "Batch pos", "Prompt", "Negative prompt", "Denoising strength",
     "Precision", "VAE tiles", "Packed", "Prompt-1", "Prompt-2", "Negative prompt-1",
-    "Negative prompt-2",
+    "Negative prompt-2", "Refiner switch at", "Refiner switch by sampling steps", "Hires refiner",
 })  # fmt: skip
 _HIRES_KEYS = ("Hires upscale", "Hires resize-1", "Hires upscaler")
 _EFFECTS: TypeAdapter[tuple[ScriptCall, ...]] = TypeAdapter(tuple[ScriptCall, ...])
@@ -67,60 +51,6 @@ class Restored:
     notices: tuple[str, ...] = ()
 
 
-def write(request: GenerationRequest, execution: Execution, version: str, words: Words) -> str:
-    """The infotext of one picture from its concrete request; `version` as "0.1.0".
-
-    A source that is not a Blob (another item's output, a file below a root) is not named.
-    """
-    request = essential(request)
-    found = {key: to_text(leaf, value, words) for key, leaf, value in _written(request)}
-    fields = _joined(found)
-    if not request.model.checkpoint and execution.checkpoint:
-        fields["Model"] = execution.checkpoint
-    if execution.checkpoint_hash:
-        fields["Model hash"] = execution.checkpoint_hash[:10]
-    if "Eta" in fields and request.sampling.sampler == "ddim":
-        fields["Eta DDIM"] = fields.pop("Eta")
-    if request.source is None and request.hires is not None:
-        fields["Denoising strength"] = fields.pop("Hires denoising strength")
-    ordered = {key: fields.pop(key) for key in ORDER if key in fields} | fields
-    ordered.pop("Prompt", None)
-    ordered.pop("Negative prompt", None)
-    ordered |= _machine_fields(request, execution)
-    if version:
-        ordered["Version"] = f"{OURS}{version}"
-    return compose(request.prompt.positive, request.prompt.negative, ordered)
-
-
-def essential(request: GenerationRequest) -> GenerationRequest:
-    """`request` with every value that cannot change the pixels of its one picture at its default.
-
-    Such are a variation seed at strength 0, half a size to resize the seed from, the rule for
-    strength 0 above it, the factor beside a hires size, hires settings equal to those of the first
-    pass, and the batch numbers.
-    """
-    changes: dict[str, Any] = {"canvas.batch_count": 1, "canvas.batch_size": 1}
-    noise, hires = request.noise, request.hires
-    if noise.variation_strength == 0:
-        changes["noise.variation_seed"] = -1
-    if not (noise.resize_from_width and noise.resize_from_height):
-        changes |= {"noise.resize_from_width": 0, "noise.resize_from_height": 0}
-    source = request.source
-    if source is not None and (source.denoising_strength > 0 or source.exact_steps):
-        changes["source.zero_strength_step"] = False
-    if hires is not None:
-        if hires.width or hires.height:
-            changes["hires.scale"] = 2.0
-        same = {
-            "hires.sampler": request.sampling.sampler,
-            "hires.schedule": request.sampling.schedule,
-            "hires.prompt": request.prompt.positive,
-            "hires.negative_prompt": request.prompt.negative,
-        }
-        changes |= {path: "" for path, value in same.items() if get(request, path) == value}
-    return nest(request, changes)
-
-
 def read(
     text: str,
     words: Words,
@@ -134,7 +64,7 @@ def read(
     `known` tells whether a picture is kept, so that a source may refer to it.
     """
     base = base or GenerationRequest()
-    info = modernise(parse(text), words)
+    info = modernise(translate(text) or parse(text), words)
     if not info.fields:
         return _prompt_only(base, info)
     reader = _Reader(base, info, words)
@@ -176,6 +106,8 @@ class _Reader:
             self._absent(leaf, key, ours)
             return
         self.used |= {key} if key in self.fields else {f"{key}-1", f"{key}-2"}
+        if leaf.param.choices == "checkpoints":
+            text = _named(text, self.words.get("checkpoints", ()))
         try:
             self.values[leaf.path], notice = from_text(leaf, text, self.words)
         except Unreadable as error:
@@ -184,10 +116,10 @@ class _Reader:
             self.notices.append(notice)
 
     def _absent(self, leaf: Leaf, key: str, ours: bool) -> None:
-        if leaf.path.startswith(("source.", "hires.", "refiner.")):
+        if leaf.path.startswith(_ABSENT_PARTS):
             return
-        if ours or leaf.path in _RESET_BY_ANY_TEXT:
-            self.values[leaf.path] = _ABSENT_MEANS.get(key, leaf.default)
+        if ours or leaf.path.startswith(_RESET_BY_ANY_TEXT):
+            self.values[leaf.path] = ABSENT_MEANS.get(key, leaf.default)
 
     def _take_batch_size(self) -> None:
         """Old writers named the batch size; it still fills its field."""
@@ -265,51 +197,12 @@ class _Reader:
                 return base
 
 
-def _written(request: GenerationRequest) -> list[tuple[str, Leaf, Any]]:
-    """Key, leaf and value of all that the text has to say."""
-    result: list[tuple[str, Leaf, Any]] = []
-    for leaf in walk(GenerationRequest):
-        key = leaf.param.infotext
-        part = leaf.path.split(".")[0]
-        if key is None or getattr(request, part) is None:
-            continue
-        value = get(request, leaf.path)
-        if leaf.path == "source.image" and not isinstance(value, Blob):
-            continue
-        silent = _ABSENT_MEANS.get(key, leaf.default)
-        if key in _ALWAYS or value != silent:
-            result.append((key, leaf, value))
-    return result
-
-
-def _joined(found: Mapping[str, str]) -> dict[str, str]:
-    """Fields with the two sides of a size under one key; a missing side is 0."""
-    fields: dict[str, str] = {}
-    for key, text in found.items():
-        name, _, side = key.rpartition("-")
-        if side in ("1", "2") and name:
-            sides = [found.get(f"{name}-{n}", "0") for n in (1, 2)]
-            fields[name] = "x".join(sides)
-        else:
-            fields[key] = text
-    if "Hires resize" in fields:
-        fields.pop("Hires upscale", None)
-    return fields
-
-
-def _machine_fields(request: GenerationRequest, execution: Execution) -> dict[str, str]:
-    """Effects, and what the machine decided where it changed pixels."""
-    fields: dict[str, str] = {}
-    if request.effects:
-        calls = [call.model_dump(mode="json") for call in request.effects]
-        fields["Effects"] = json.dumps(calls, ensure_ascii=False)
-    if execution.dtype != "float32":
-        fields["Precision"] = execution.dtype
-    if execution.vae_tiles:
-        fields["VAE tiles"] = str(execution.vae_tiles)
-    if execution.packed > 1:
-        fields["Packed"] = str(execution.packed)
-    return fields
+def _named(text: str, checkpoints: tuple[Word, ...]) -> str:
+    """The id of the checkpoint meant by `name [hash]`; the text where none is known."""
+    title = _TITLE.fullmatch(text)
+    spellings = (text, title["hash"], title["name"]) if title else (text,)
+    known = (find(checkpoints, spelling) for spelling in spellings)
+    return next((word.id for word in known if word is not None), text)
 
 
 def _whole(fields: Mapping[str, str], key: str) -> str | None:
