@@ -18,7 +18,7 @@ from webui.contract.fields import nest
 from webui.contract.infotext import Restored
 from webui.contract.request import GenerationRequest, Prompt
 from webui.contract.worker import EngineConfig
-from webui.errors import NotFound, Unavailable
+from webui.errors import NotFound, Unavailable, WebuiError
 from webui.images.blobs import BlobStore
 from webui.images.decode import DecodeLimits
 from webui.jobs.filing import Filing
@@ -28,7 +28,9 @@ from webui.jobs.workers.inprocess import InProcessWorker
 from webui.jobs.workers.process import ProcessWorker
 from webui.jobs.workers.protocol import Worker
 from webui.library.catalog import Catalog, ModelFile
+from webui.library.embedded import embedded_parts
 from webui.library.hashes import HashCache
+from webui.library.headers import read_header
 from webui.plugins.expansion import Planner
 from webui.plugins.manager import PluginManager, StartRecord
 from webui.plugins.vocabularies import VocabularyBook
@@ -211,11 +213,14 @@ def with_styles(styles: StyleBook, prompt: Prompt) -> Prompt:
 
 
 def native_size(file: ModelFile) -> tuple[int, int] | None:
-    """The size in a diffusers folder's own configuration; None for single files."""
+    """The size in a folder's configuration, or in the header of a single file that has it."""
     try:
-        config = json.loads((file.path / "unet" / "config.json").read_text(encoding="utf-8"))
+        if file.layout == "single_file":
+            config = (embedded_parts(read_header(file.path)) or {})["unet"]
+        else:
+            config = json.loads((file.path / "unet" / "config.json").read_text(encoding="utf-8"))
         side = int(config["sample_size"]) * NATIVE_FACTOR
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, WebuiError):
         return None
     return side, side
 

@@ -1,4 +1,4 @@
-"""The command line: `python -m webui serve|generate|doctor`.
+"""The command line: `python -m webui serve|generate|models|doctor`.
 
 Exit codes: 0 all went well, 1 it did not (a sentence says why), 2 the command line is wrong,
 130 it was interrupted.
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 import webui
-from webui.cli import generation, serving
+from webui.cli import generation, models, serving
 from webui.doctor import command as doctor
 from webui.errors import WebuiError
 
@@ -25,6 +25,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     serving.add_command(commands)
     generation.add_commands(commands)
+    models.add_commands(commands)
     doctor.add_command(commands)
     return parser
 

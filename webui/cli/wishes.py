@@ -17,7 +17,10 @@ NAMES = {
     "noise.resize_from_width": "seed-resize-from-width",
     "noise.resize_from_height": "seed-resize-from-height",
 }
-"""Flags that are not the field's own name; those of the hires pass begin with `hires-`."""
+"""Flags that are not the field's own name."""
+
+PREFIXED = ("hires", "refiner", "unipc")
+"""Groups whose flags begin with the group's name, since others have fields of the same names."""
 
 IMAGE = "source.image"
 _DEST = "field:"
@@ -50,7 +53,7 @@ def flag_of(path: str) -> str:
     """The flag of a field: `sampling.cfg_scale` is `--cfg-scale`."""
     group, name = path.split(".")
     words = NAMES.get(path) or name.replace("_", "-")
-    return f"--{'hires-' if group == 'hires' else ''}{words}"
+    return f"--{f'{group}-' if group in PREFIXED else ''}{words}"
 
 
 def add_field_flags(parser: argparse.ArgumentParser, with_source: bool) -> None:

@@ -44,24 +44,42 @@ def read_vocabulary(folder: Path) -> BpeVocabulary:
 
     Raises UnsupportedModel where there is none, or where it is not a byte-pair tokenizer.
     """
+    name = f"{folder.parent.name}/{folder.name}"
     try:
         if (folder / "vocab.json").is_file():
             tokens = cast("dict[str, int]", _json(folder / "vocab.json"))
-            merges = _merges((folder / "merges.txt").read_text(encoding="utf-8").split("\n"))
+            merges = (folder / "merges.txt").read_text(encoding="utf-8").split("\n")[1:]
         else:
             model = _json(folder / "tokenizer.json")["model"]
-            tokens = cast("dict[str, int]", model["vocab"])
-            merges = tuple(_pair(merge) for merge in model["merges"])
-        config = folder / "tokenizer_config.json"
-        special = _specials(_json(config) if config.is_file() else {})
-        start, end, pad = (int(tokens[word]) for word in special)
+            tokens, merges = cast("dict[str, int]", model["vocab"]), model["merges"]
+        path = folder / "tokenizer_config.json"
+        config = _json(path) if path.is_file() else {}
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UnsupportedModel(
-            f"The tokenizer in {folder.parent.name}/{folder.name} is missing or of an unknown "
-            "kind; a CLIP tokenizer (vocab.json and merges.txt) is needed.",
-            f"{type(error).__name__}: {error}",
-        ) from error
+        raise _no_tokenizer(name, error) from error
+    return parse_vocabulary({"vocab": tokens, "merges": merges, "config": config}, name)
+
+
+def parse_vocabulary(told: Mapping[str, Any], name: str) -> BpeVocabulary:
+    """Make a vocabulary of its parts `vocab`, `merges` and `config`, as a tokenizer's files say.
+
+    Raises UnsupportedModel, calling it `name`, where they are damaged.
+    """
+    try:
+        tokens = cast("dict[str, int]", told["vocab"])
+        lines = (m for m in told["merges"] if not isinstance(m, str) or m.strip())
+        merges = tuple(_pair(line) for line in lines)
+        start, end, pad = (int(tokens[word]) for word in _specials(told.get("config", {})))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise _no_tokenizer(name, error) from error
     return BpeVocabulary(tokens, merges, start, end, pad)
+
+
+def _no_tokenizer(name: str, error: Exception) -> UnsupportedModel:
+    return UnsupportedModel(
+        f"The tokenizer in {name} is missing or of an unknown kind; a CLIP tokenizer "
+        "(vocab.json and merges.txt) is needed.",
+        f"{type(error).__name__}: {error}",
+    )
 
 
 def read_clip_vocabulary(pad: str = END) -> BpeVocabulary:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from webui.errors import UnsupportedModel
+from webui.library.embedded import embedded_part, embedded_parts
 from webui.library.headers import Header
 
 CONFIGS = Path(__file__).with_name("configs")
@@ -157,10 +158,14 @@ FAMILIES: tuple[ModelFamily, ...] = (
 
 
 def identify(header: Header, name: str) -> ModelFamily:
-    """The family of a single file by its header.
+    """The family of a single file by its header: by our export's mark, else by its tensors.
 
     Raises UnsupportedModel, saying what the file looks like.
     """
+    own = embedded_parts(header)
+    if own is not None:
+        kind: PredictionKind = "v_prediction" if says_v(header) else "epsilon"
+        return identify_folder(own, embedded_part(own, "unet"), kind, name)
     for family in FAMILIES:
         if family.matches(header):
             return family

@@ -1,11 +1,10 @@
 """From a file to a Checkpoint: no pickle, no network, no code from the model's folder."""
 
-import json
 import logging
 import re
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,8 +14,14 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from webui.errors import StorageError, UnsupportedModel
+from webui.library.embedded import Parts, embedded_part, embedded_parts
 from webui.library.headers import Header, read_header
-from webui.library.vocabularies import BpeVocabulary, read_clip_vocabulary, read_vocabulary
+from webui.library.vocabularies import (
+    BpeVocabulary,
+    parse_vocabulary,
+    read_clip_vocabulary,
+    read_vocabulary,
+)
 from webui.weights.architecture import fitted_config, read_config
 from webui.weights.assembly import State, build, converted, placed
 from webui.weights.checkpoint import Checkpoint
@@ -25,18 +30,24 @@ from webui.weights.families import (
     LatentFormat,
     ModelFamily,
     Part,
+    TextEncoder,
     identify,
     identify_folder,
+)
+from webui.weights.folders import (
+    CARD,
+    apply_card,
+    apply_said,
+    place_of,
+    read_json,
+    read_states,
+    weight_files,
 )
 from webui.weights.networks import UNetNetwork
 from webui.weights.predictions import prediction_kind, read_prediction
 
 log = logging.getLogger(__name__)
 
-CARD = "palimpsest.json"
-"""An optional file in a model's folder, with the members of `Defaults`."""
-
-WEIGHTS = ("diffusion_pytorch_model", "model")
 ALPHAS = "alphas_cumprod"
 IGNORED = re.compile(
     r"model_ema\.|betas$|(alphas|sqrt_|log_|posterior_).*|v_pred$|ztsnr$|logvar$"
@@ -73,45 +84,25 @@ def load_checkpoint(
 
 
 def _load_folder(folder: Path, device: torch.device, dtype: torch.dtype) -> Checkpoint:
-    index = _read_json(folder / "model_index.json")
+    index = read_json(folder / "model_index.json")
     network = "transformer" if "transformer" in index else "unet"
-    scheduler = _read_json(folder / "scheduler" / "scheduler_config.json")
+    scheduler = read_json(place_of(folder, "scheduler") / "scheduler_config.json")
     kind = prediction_kind(scheduler)
-    family = identify_folder(index, _read_json(folder / network / "config.json"), kind, folder.name)
+    config = read_json(place_of(folder, network) / "config.json")
+    family = identify_folder(index, config, kind, folder.name)
 
     def part(part: Part) -> nn.Module:
-        place = folder / part.folder
-        state = _read_states(_weight_files(place, dtype))
-        return placed(build(part, _read_json(place / "config.json"), state), device, dtype)
+        place = place_of(folder, part.folder)
+        state = read_states(weight_files(place, dtype))
+        return placed(build(part, read_json(place / "config.json"), state), device, dtype)
 
     checkpoint = _assembled(
         family,
         modules=[part(p) for p in (family.network, family.vae, *family.encoders)],
-        vocabularies=[read_vocabulary(folder / e.tokenizer) for e in family.encoders],
+        vocabularies=[read_vocabulary(place_of(folder, e.tokenizer)) for e in family.encoders],
         prediction=read_prediction(scheduler, kind),
     )
-    return replace(checkpoint, defaults=_card(folder / CARD, _native(checkpoint)))
-
-
-def _weight_files(folder: Path, dtype: torch.dtype) -> list[Path]:
-    """The files with a part's weights: the smaller half-precision ones where that is wanted."""
-    variants = (".fp16", "") if dtype == torch.float16 else ("", ".fp16")
-    for variant in variants:
-        for name in WEIGHTS:
-            whole = folder / f"{name}{variant}.safetensors"
-            if whole.is_file():
-                return [whole]
-            index = folder / f"{name}.safetensors.index{variant}.json"
-            if index.is_file():
-                names = set(cast("dict[str, str]", _read_json(index)["weight_map"]).values())
-                # A name with a path in it could lead out of the folder.
-                return [folder / Path(name).name for name in sorted(names)]
-    others = sorted(p.name for p in folder.glob("*")) if folder.is_dir() else []
-    raise UnsupportedModel(
-        f"The model's folder {folder.name} holds no safetensors weights; pickled ones (.bin) are "
-        "not loaded, because they can run programs when they are opened.",
-        f"{folder} holds {others}",
-    )
+    return replace(checkpoint, defaults=apply_card(folder / CARD, _native(checkpoint)))
 
 
 def _native(checkpoint: Checkpoint) -> Defaults:
@@ -124,47 +115,6 @@ def _native(checkpoint: Checkpoint) -> Defaults:
     return replace(checkpoint.defaults, width=side, height=side)
 
 
-def _card(path: Path, defaults: Defaults) -> Defaults:
-    """`defaults` with what the model's card says; what it says wrongly is logged and left aside."""
-    if not path.is_file():
-        return defaults
-    try:
-        said = _read_json(path)
-    except UnsupportedModel as error:
-        log.warning("%s is left aside: %s", path, error.sentence)
-        return defaults
-    usual = asdict(defaults)
-    known = {name: value for name, value in said.items() if name in usual}
-    wrong = [name for name, value in known.items() if not _is_like(value, usual[name])]
-    if wrong:
-        log.warning("%s: %s must be like %s", path, ", ".join(wrong), usual)
-    return replace(defaults, **{n: v for n, v in known.items() if n not in wrong})
-
-
-def _is_like(value: object, usual: object) -> bool:
-    """Whether a card's value can stand where `usual` does: a text, or a positive number."""
-    if isinstance(usual, str):
-        return isinstance(value, str)
-    kinds = (int, float) if isinstance(usual, float) else (int,)
-    return isinstance(value, kinds) and not isinstance(value, bool) and value > 0
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        loaded = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UnsupportedModel(
-            f"The model's folder lacks {path.parent.name}/{path.name}.", str(path)
-        ) from error
-    except ValueError as error:
-        raise UnsupportedModel(
-            f"{path.parent.name}/{path.name} is not valid JSON.", f"{path}: {error}"
-        ) from error
-    if not isinstance(loaded, dict):
-        raise UnsupportedModel(f"{path.parent.name}/{path.name} is not a JSON object.", str(path))
-    return cast("dict[str, Any]", loaded)
-
-
 # ------------------------------------------------------------------------------------ single files
 
 
@@ -172,9 +122,13 @@ def _load_file(path: Path, device: torch.device, dtype: torch.dtype) -> Checkpoi
     header = read_header(path).marked(_sidecar(path))
     family = identify(header, path.name)
     parts = (family.network, family.vae, *family.encoders)
-    configs = [fitted_config(part, header) for part in parts]
+    own = embedded_parts(header)
+    configs = [
+        fitted_config(part, header) if own is None else embedded_part(own, part.folder)
+        for part in parts
+    ]
     vocabularies = [
-        _clip_vocabulary(e.pad, c) for e, c in zip(family.encoders, configs[2:], strict=True)
+        _vocabulary(e, c, own) for e, c in zip(family.encoders, configs[2:], strict=True)
     ]
     _report_unused(header, parts, path.name)
     modules = [
@@ -185,13 +139,19 @@ def _load_file(path: Path, device: torch.device, dtype: torch.dtype) -> Checkpoi
         )
         for part, config in zip(parts, configs, strict=True)
     ]
+    scheduler = read_config(family.scheduler) if own is None else embedded_part(own, "scheduler")
     prediction = read_prediction(
-        read_config(family.scheduler),
+        scheduler,
         family.prediction,
         alphas_cumprod=_own_schedule(path, header),
         zero_terminal="ztsnr" in header.tensors and family.prediction == "v_prediction",
     )
-    return _assembled(family, modules, vocabularies, prediction)
+    checkpoint = _assembled(family, modules, vocabularies, prediction)
+    if own is None:
+        return checkpoint
+    return replace(
+        checkpoint, defaults=apply_said(own.get(CARD, {}), _native(checkpoint), path.name)
+    )
 
 
 def _sidecar(path: Path) -> Mapping[str, str]:
@@ -204,9 +164,13 @@ def _sidecar(path: Path) -> Mapping[str, str]:
     return {"modelspec.prediction_type": said[1]} if said else {}
 
 
-def _clip_vocabulary(pad: str, config: Mapping[str, Any]) -> BpeVocabulary:
-    """CLIP's vocabulary, which every single file of its families is made for."""
-    vocabulary = read_clip_vocabulary(pad)
+def _vocabulary(
+    encoder: TextEncoder, config: Mapping[str, Any], own: Parts | None
+) -> BpeVocabulary:
+    """The file's own vocabulary, or CLIP's, which all others of its families are made for."""
+    if own is not None and encoder.tokenizer in own:
+        return parse_vocabulary(own[encoder.tokenizer], encoder.tokenizer)
+    vocabulary = read_clip_vocabulary(encoder.pad)
     if config["vocab_size"] < len(vocabulary):
         raise UnsupportedModel(
             f"The file's text encoder knows {config['vocab_size']} words; "
@@ -246,15 +210,6 @@ def _own_schedule(path: Path, header: Header) -> Tensor | None:
 
 
 # -------------------------------------------------------------------------------------------- both
-
-
-def _read_states(files: Iterable[Path]) -> State:
-    state: State = {}
-    for path in files:
-        read_header(path)  # says it plainly where a file is cut short or no safetensors
-        with safe_open(path, framework="pt", device="cpu") as file:
-            state |= {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    return state
 
 
 def _assembled(

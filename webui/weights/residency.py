@@ -11,6 +11,7 @@ import torch
 
 from webui.errors import NotFound, OutOfDeviceMemory
 from webui.weights.checkpoint import Checkpoint
+from webui.weights.folders import base_of
 from webui.weights.loading import load_checkpoint
 from webui.weights.memory import is_memory_error, release_memory, resolve_device, resolve_dtype
 
@@ -132,11 +133,18 @@ def describe_device(device: torch.device) -> str:
     return device.type
 
 
+def _files(folder: Path) -> list[Path]:
+    """Every file of a model's folder, and of the folder whose parts it shares."""
+    base = base_of(folder)
+    folders = [folder] if base is None else [folder, base]
+    return sorted(path for f in folders for path in f.rglob("*") if path.is_file())
+
+
 def _identity(file: CheckpointFile) -> Identity:
     """Path, and size and time of every file of it, so that a replaced file is noticed."""
     path = file.path
     try:
-        files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        files = _files(path) if path.is_dir() else [path]
         stamps = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files]
     except OSError as error:
         raise NotFound("checkpoint", file.title, (), "model.checkpoint") from error
