@@ -11,12 +11,28 @@ from webui.contract.events import Word
 from webui.errors import NotFound
 
 SAMPLERS = (
-    Word(id="dpmpp_2m", label="DPM++ 2M", aliases=("k_dpmpp_2m",)),
-    Word(id="dpmpp_sde", label="DPM++ SDE", aliases=("k_dpmpp_sde",)),
+    Word(id="dpmpp_2m", label="DPM++ 2M", aliases=("k_dpmpp_2m", "k_dpmpp_2m_ka")),
+    Word(id="dpmpp_sde", label="DPM++ SDE", aliases=("k_dpmpp_sde", "k_dpmpp_sde_ka")),
+    Word(id="dpmpp_2m_sde", label="DPM++ 2M SDE", aliases=("k_dpmpp_2m_sde", "k_dpmpp_2m_sde_exp")),
+    Word(
+        id="dpmpp_2m_sde_heun",
+        label="DPM++ 2M SDE Heun",
+        aliases=("k_dpmpp_2m_sde_heun", "k_dpmpp_2m_sde_heun_exp"),
+    ),
+    Word(id="dpmpp_2s_a", label="DPM++ 2S a", aliases=("k_dpmpp_2s_a", "k_dpmpp_2s_a_ka")),
+    Word(id="dpmpp_3m_sde", label="DPM++ 3M SDE", aliases=("k_dpmpp_3m_sde", "k_dpmpp_3m_sde_exp")),
     Word(id="euler_a", label="Euler a", aliases=("k_euler_a", "k_euler_ancestral")),
     Word(id="euler", label="Euler", aliases=("k_euler",)),
+    Word(id="lms", label="LMS", aliases=("k_lms",)),
     Word(id="heun", label="Heun", aliases=("k_heun",)),
+    Word(id="dpm2", label="DPM2", aliases=("k_dpm_2", "k_dpm_2_ka")),
+    Word(id="dpm2_a", label="DPM2 a", aliases=("k_dpm_2_a", "k_dpm_2_a_ka")),
+    Word(id="dpm_fast", label="DPM fast", aliases=("k_dpm_fast",)),
+    Word(id="dpm_adaptive", label="DPM adaptive", aliases=("k_dpm_ad",)),
+    Word(id="restart", label="Restart"),
     Word(id="ddim", label="DDIM"),
+    Word(id="ddim_cfgpp", label="DDIM CFG++"),
+    Word(id="plms", label="PLMS"),
     Word(id="unipc", label="UniPC"),
     Word(id="lcm", label="LCM", aliases=("k_lcm",)),
 )
@@ -27,6 +43,13 @@ SCHEDULES = (
     Word(id="exponential", label="Exponential"),
     Word(id="polyexponential", label="Polyexponential"),
     Word(id="sgm_uniform", label="SGM Uniform", aliases=("SGMUniform",)),
+    Word(id="kl_optimal", label="KL Optimal"),
+    Word(id="align_your_steps", label="Align Your Steps"),
+    Word(id="simple", label="Simple"),
+    Word(id="normal", label="Normal"),
+    Word(id="ddim", label="DDIM"),
+    Word(id="beta", label="Beta"),
+    Word(id="turbo", label="Turbo"),
 )
 RESIZE_MODES = (
     Word(id="just_resize", label="Just resize"),

@@ -2,10 +2,9 @@
 
 A schedule's sigmas are float32 on the CPU, descending; n steps take n + 1 of them, the last being
 0. The two that belong to samplers (DDIM, UniPC) end above zero, because those samplers stop at
-the first training timestep. Formulas follow k-diffusion and the older UI to the last digit.
+the first training timestep; so does KL Optimal.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -15,33 +14,32 @@ from torch import Tensor
 
 from webui.diffusion.prediction import Prediction
 from webui.diffusion.samplers.sampler import Sampler
+from webui.diffusion.spacings import (
+    Build,
+    ScheduleOptions,
+    align_your_steps,
+    beta,
+    ddim,
+    exponential,
+    karras,
+    kl_optimal,
+    normal,
+    polyexponential,
+    sgm_uniform,
+    simple,
+    turbo,
+    uniform,
+)
+from webui.diffusion.timesteps import (
+    resume_timesteps,
+    resume_unipc_times,
+    timesteps,
+    unipc_times,
+)
+from webui.diffusion.trajectories import Trajectory, span_of
 
-
-@dataclass(frozen=True)
-class ScheduleOptions:
-    """What may be asked of a schedule; None leaves a value to the model or the schedule.
-
-    Attributes:
-        sigma_min: lowest sigma above zero.
-        sigma_max: highest sigma.
-        rho: curvature of karras (7) and polyexponential (1).
-        discard_next_to_last: compute one sigma more and drop the one before zero.
-    """
-
-    sigma_min: float | None = None
-    sigma_max: float | None = None
-    rho: float | None = None
-    discard_next_to_last: bool = False
-
-    def bounds(self, prediction: Prediction) -> tuple[float, float]:
-        """The lowest and highest sigma, from here or else from the model."""
-        low = prediction.sigma_min if self.sigma_min is None else self.sigma_min
-        high = prediction.sigma_max if self.sigma_max is None else self.sigma_max
-        return low, high
-
-
-Build: TypeAlias = Callable[[int, Prediction, ScheduleOptions], Tensor]
-"""`(steps, prediction, options) -> sigmas`."""
+Resume: TypeAlias = Callable[[int, int, Prediction, ScheduleOptions], Trajectory]
+"""`(steps, encode, prediction, options) -> trajectory`: image to image on timesteps."""
 
 
 @dataclass(frozen=True)
@@ -54,53 +52,14 @@ class Schedule:
         build: the formula.
         aliases: other names it answers to.
         resume: for schedules that sampler-owned timesteps make, their own rule for image to
-            image: `(steps, encode, prediction) -> trajectory`; None cuts the sigmas.
+            image; None cuts the sigmas.
     """
 
     name: str
     label: str
     build: Build
     aliases: tuple[str, ...] = ()
-    resume: "Callable[[int, int, Prediction], Trajectory] | None" = None
-
-
-@dataclass(frozen=True, eq=False)
-class Trajectory:
-    """The noise levels of one pass, and how its first x is made.
-
-    Attributes:
-        sigmas: (n + 1,) for n steps, for `Sampler.sample`.
-        start: 0-d, the level to which a latent is made noisy; it may be above sigmas[0].
-        span: lowest positive and highest sigma of the whole schedule, before any cut; goes to
-            `SamplerOptions.noise_range`.
-        unit_start: whether x is exact in variance-preserving scale (`Sampler.unit_start`).
-    """
-
-    sigmas: Tensor
-    start: Tensor
-    span: tuple[float, float]
-    unit_start: bool = False
-
-    def begin(
-        self,
-        prediction: Prediction,
-        noise: Tensor,
-        latent: Tensor | None = None,
-        extra_noise: float = 0.0,
-    ) -> Tensor:
-        """The x to sample from: noise (B, C, H, W), or a latent of that shape made noisy.
-
-        `extra_noise` is added on top of a latent's noise, in units of the clean latent.
-        """
-        if latent is None:
-            unit = prediction.unit(self.start)
-            return noise * unit if self.unit_start else prediction.start(None, noise, self.start)
-        x = latent if self.start == 0 else prediction.start(latent, noise, self.start)
-        if extra_noise != 0:
-            x = x + noise * (extra_noise * prediction.alpha(self.start))
-        if self.unit_start:
-            x = x * (prediction.unit(self.sigmas[0]) / prediction.unit(self.start))
-        return x
+    resume: Resume | None = None
 
 
 def builtin_schedules() -> tuple[Schedule, ...]:
@@ -112,101 +71,22 @@ def builtin_schedules() -> tuple[Schedule, ...]:
         Schedule("exponential", "Exponential", exponential),
         Schedule("polyexponential", "Polyexponential", polyexponential),
         Schedule("sgm_uniform", "SGM Uniform", sgm_uniform, ("SGMUniform",)),
+        Schedule("kl_optimal", "KL Optimal", kl_optimal),
+        Schedule("align_your_steps", "Align Your Steps", align_your_steps),
+        Schedule("simple", "Simple", simple),
+        Schedule("normal", "Normal", normal),
+        Schedule("ddim", "DDIM", ddim),
+        Schedule("beta", "Beta", beta),
+        Schedule("turbo", "Turbo", turbo),
     )
 
 
 def owned_schedules() -> tuple[Schedule, ...]:
     """The schedules that belong to one sampler and are not offered for choice."""
     return (
-        Schedule("timesteps", "Timesteps", timesteps, resume=_resume_timesteps),
-        Schedule("time_uniform", "Time uniform", time_uniform, resume=_resume_time_uniform),
+        Schedule("timesteps", "Timesteps", timesteps, resume=resume_timesteps),
+        Schedule("time_uniform", "UniPC times", unipc_times, resume=resume_unipc_times),
     )
-
-
-def uniform(steps: int, prediction: Prediction, options: ScheduleOptions) -> Tensor:
-    """Even in training time, both ends of the table included; heeds no options."""
-    return _then_zero(prediction.spaced(prediction.sigma_max, prediction.sigma_min, steps))
-
-
-def karras(steps: int, prediction: Prediction, options: ScheduleOptions) -> Tensor:
-    """Karras et al. 2022 (arXiv:2206.00364), equation 5."""
-    low, high = options.bounds(prediction)
-    rho = options.rho or 7.0
-    low_root, high_root = low ** (1 / rho), high ** (1 / rho)
-    ramp = torch.linspace(0, 1, steps)
-    return _then_zero((high_root + ramp * (low_root - high_root)) ** rho)
-
-
-def exponential(steps: int, prediction: Prediction, options: ScheduleOptions) -> Tensor:
-    """Even in log sigma; ignores rho."""
-    low, high = options.bounds(prediction)
-    return _then_zero(torch.linspace(math.log(high), math.log(low), steps).exp())
-
-
-def polyexponential(steps: int, prediction: Prediction, options: ScheduleOptions) -> Tensor:
-    """Even in log sigma raised to rho; rho 1 is exponential."""
-    low, high = options.bounds(prediction)
-    ramp = torch.linspace(1, 0, steps) ** (options.rho or 1.0)
-    return _then_zero((ramp * (math.log(high) - math.log(low)) + math.log(low)).exp())
-
-
-def sgm_uniform(steps: int, prediction: Prediction, options: ScheduleOptions) -> Tensor:
-    """Even in training time, the lowest level left out."""
-    low, high = options.bounds(prediction)
-    return _then_zero(prediction.spaced(high, low, steps + 1)[:-1])
-
-
-def timesteps(steps: int, prediction: Prediction, options: ScheduleOptions) -> Tensor:
-    """DDIM's: every (1000 // steps)-th training timestep from 1; one call fewer than entries."""
-    return prediction.sigmas[_strided(steps, prediction)].flip(0)
-
-
-def time_uniform(steps: int, prediction: Prediction, options: ScheduleOptions) -> Tensor:
-    """UniPC's: as many calls as `timesteps` has entries, even in time from the last to the first.
-
-    Between table entries log alpha is linear, as in the noise schedule of DPM-Solver.
-    """
-    calls = len(_strided(steps, prediction))
-    return _evenly_timed(prediction, len(prediction.sigmas) - 1, calls)
-
-
-def _resume_timesteps(steps: int, encode: int, prediction: Prediction) -> Trajectory:
-    """The first `encode` timesteps, from noise of the one above them."""
-    visited = _strided(steps, prediction)
-    sigmas = prediction.sigmas[visited]
-    start = sigmas[min(encode, len(sigmas) - 1)]
-    return Trajectory(sigmas[: max(encode, 1)].flip(0), start, _span(sigmas), unit_start=True)
-
-
-def _resume_time_uniform(steps: int, encode: int, prediction: Prediction) -> Trajectory:
-    """`encode` steps, even in time from the timestep below the one whose noise is added."""
-    visited = _strided(steps, prediction)
-    start = prediction.sigmas[visited[min(encode, len(visited) - 1)]]
-    sigmas = _evenly_timed(prediction, int(visited[max(encode, 1) - 1]), encode)
-    return Trajectory(sigmas, start, _span(prediction.sigmas), unit_start=True)
-
-
-def _strided(steps: int, prediction: Prediction) -> Tensor:
-    total = len(prediction.sigmas)
-    return (torch.arange(0, total, max(total // steps, 1)) + 1).clamp(max=total - 1)
-
-
-def _evenly_timed(prediction: Prediction, last: int, count: int) -> Tensor:
-    index = torch.linspace(last, 0, count + 1, dtype=torch.float64)
-    log_alphas = -0.5 * torch.log1p(prediction.sigmas.double() ** 2)
-    weight = index.frac()
-    between = (1 - weight) * log_alphas[index.floor().long()]
-    between = between + weight * log_alphas[index.ceil().long()]
-    return torch.expm1(-2 * between).sqrt().float()
-
-
-def _then_zero(sigmas: Tensor) -> Tensor:
-    return torch.cat([sigmas, sigmas.new_zeros(1)])
-
-
-def _span(sigmas: Tensor) -> tuple[float, float]:
-    positive = sigmas[sigmas > 0]
-    return (positive.min().item(), positive.max().item()) if len(positive) else (0.0, 0.0)
 
 
 def resolve(sampler: Sampler, schedule: Schedule, prediction: Prediction) -> Schedule:
@@ -259,7 +139,8 @@ def full_trajectory(
 ) -> Trajectory:
     """The trajectory of text to image: all the sigmas, from noise alone."""
     sigmas = make_sigmas(sampler, schedule, steps, prediction, options)
-    return Trajectory(sigmas, sigmas[0], _span(sigmas), sampler.unit_start)
+    unit_start = sampler.unit_start or (options is not None and options.sgm_noise)
+    return Trajectory(sigmas, sigmas[0], span_of(sigmas), unit_start)
 
 
 StepRule: TypeAlias = Literal["proportional", "exact"]
@@ -291,10 +172,18 @@ def img2img_sigmas(
     resume = resolve(sampler, schedule, adapted).resume
     if resume is not None:
         discard = options.discard_next_to_last or sampler.discard_next_to_last
-        return resume(total + discard, encode, adapted)
+        return resume(total + discard, encode, adapted, options)
     sigmas = make_sigmas(sampler, schedule, total, prediction, options)
-    kept = sigmas[max(total - encode - 1, 0) :]
-    return Trajectory(kept, kept[0], _span(sigmas), sampler.unit_start)
+    # Tables shorter than a long schedule repeat entries, or run out before the place to start at.
+    kept = _falling(sigmas[min(max(total - encode - 1, 0), len(sigmas) - 2) :])
+    return Trajectory(kept, kept[0], span_of(sigmas), sampler.unit_start)
+
+
+def _falling(sigmas: Tensor) -> Tensor:
+    """Without the levels that equal the one before."""
+    fresh = torch.ones(len(sigmas), dtype=torch.bool)
+    fresh[1:] = sigmas[1:] != sigmas[:-1]
+    return sigmas[fresh]
 
 
 def count_steps(steps: int, strength: float, rule: StepRule) -> tuple[int, int]:
