@@ -1,4 +1,4 @@
-"""The attention syntax of prompts."""
+"""Brackets that weigh words."""
 
 from itertools import pairwise
 
@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from webui.errors import TooLarge
 from webui.prompts.syntax import BREAK, escape, parse_attention
 
 BREAK_RUN = (BREAK, -1.0)
@@ -113,3 +114,24 @@ def test_a_weighted_bracket_gives_its_weight_to_its_words_alone(
 def test_neighbours_never_have_one_weight(words: list[str]) -> None:
     runs = parse_attention("".join(f"({word})" if word[0] == "a" else word for word in words))
     assert all(one[1] != two[1] for one, two in pairwise(runs))
+
+
+def test_far_too_many_brackets_are_refused_before_any_work() -> None:
+    for prompt in ("(" * 1_000_000, "[](" * 350_000, ")" * 1_000_000, ":" * 1_000_000):
+        with pytest.raises(TooLarge):
+            parse_attention(prompt)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [")" * 100_000, "\\" * 100_000, ":" * 100_000, " " * 100_000, "BREAK " * 16_000, "(a" * 2000],
+)
+def test_the_largest_prompts_still_parse(prompt: str) -> None:
+    assert parse_attention(prompt)
+
+
+def test_weights_stay_finite() -> None:
+    ((_, weight),) = parse_attention("(" * 40 + "x" + ":999999999)" * 40)
+    assert weight == 1e30
+    ((_, weight),) = parse_attention("(" * 41 + "x" + ":999999999)" * 40 + ":0)")
+    assert weight == 0
