@@ -17,11 +17,10 @@ from webui.contract.items import Item
 from webui.contract.request import GenerationRequest
 from webui.contract.vocabulary import builtin, merged
 from webui.contract.worker import Check, Emit, EngineConfig, Inputs
-from webui.diffusion.denoiser import Denoiser
 from webui.diffusion.layers import Interrupted
 from webui.diffusion.samplers import Sampler, builtin_samplers
 from webui.diffusion.schedules import Schedule, builtin_schedules
-from webui.errors import PluginError, WebuiError
+from webui.generation.effects import EffectDesk
 from webui.generation.latents import needs_tiles
 from webui.generation.painting import Painter
 from webui.generation.watching import Watch
@@ -29,8 +28,6 @@ from webui.images.storage import encode_image, media_type_of
 from webui.library.catalog import Catalog, ModelFile
 from webui.library.hashes import HashCache
 from webui.plugins import hookimpl
-from webui.plugins.entries import EffectEntry
-from webui.plugins.expansion import parse_args
 from webui.plugins.manager import PluginManager, StartRecord
 from webui.weights.checkpoint import Checkpoint
 from webui.weights.patches import Tiling
@@ -69,6 +66,7 @@ class PaintingEngine:
         self._plugins = plugins
         self._residency = residency
         self._painter = painter
+        self._effects = EffectDesk(plugins.effects)
 
     def vocabulary(self) -> Vocabulary:
         """What can be named in requests, and how the extensions fared."""
@@ -96,20 +94,20 @@ class PaintingEngine:
 
     def _make(self, items: Sequence[Item], inputs: Inputs, emit: Emit, watch: Watch) -> bool:
         """Paint and hand over; returns whether it was stopped early."""
-        requests = [self._prepared(item.request) for item in items]
+        requests = [self._effects.prepared(item.request) for item in items]
         request = requests[0]
         watch.enter("loading the model", 0.0, 0.0)
         file, checkpoint = self._checkpoint(request)
         with ExitStack() as patched, torch.inference_mode():
-            for patch in self._patches(request):
+            tiling = [Tiling()] if request.canvas.tiling else []
+            for patch in [*tiling, *self._effects.patches(request)]:
                 patched.enter_context(patch.apply(checkpoint))
-            painted = self._painter.paint(
-                checkpoint, requests, inputs, lambda d: self._wrapped(d, request), watch
-            )
+            join = self._effects.joining(request)
+            painted = self._painter.paint(checkpoint, requests, inputs, join, watch)
             watch.enter("decoding", 0.95, 1.0)
             images = self._painter.decode(checkpoint, painted, request.canvas.tiling)
         for item, own, image in zip(items, requests, images, strict=True):
-            finished = self._finished(image, own)
+            finished = self._effects.finished(image, own)
             execution = self._execution(file, checkpoint, finished, own, len(items))
             emit(self._artifact(item, own, finished, execution))
         return painted.stopped
@@ -119,45 +117,6 @@ class PaintingEngine:
         found = self._catalog.resolve(name)
         file = replace(found, sha256=self._catalog.hashes.sha256(found.weights))
         return file, self._residency.checkpoint(file)
-
-    def _prepared(self, request: GenerationRequest) -> GenerationRequest:
-        for effect, args in self._effects(request):
-            request = self._guard(effect, "prepare", request, args)
-        return request
-
-    def _patches(self, request: GenerationRequest) -> list[Any]:
-        patches: list[Any] = [Tiling()] if request.canvas.tiling else []
-        for effect, args in self._effects(request):
-            patches += self._guard(effect, "patches", request, args)
-        return patches
-
-    def _wrapped(self, denoiser: Denoiser, request: GenerationRequest) -> Denoiser:
-        for effect, args in self._effects(request):
-            denoiser = self._guard(effect, "wrap", denoiser, request, args)
-        return denoiser
-
-    def _finished(self, image: Image.Image, request: GenerationRequest) -> Image.Image:
-        for effect, args in self._effects(request):
-            image = self._guard(effect, "finish", image, request, args)
-        return image
-
-    def _effects(self, request: GenerationRequest) -> list[tuple[EffectEntry, Any]]:
-        pairs: list[tuple[EffectEntry, Any]] = []
-        for call in request.effects:
-            effect = self._plugins.effects.get(call.name)
-            pairs.append((effect, parse_args(effect.args_type, call.args, f"effects.{call.name}")))
-        return pairs
-
-    def _guard(self, effect: EffectEntry, moment: str, *args: Any) -> Any:
-        """Call one moment of an effect; what breaks there fails the item under its name."""
-        try:
-            return getattr(effect, moment)(*args)
-        except WebuiError:
-            raise
-        except Exception as error:
-            owner = self._plugins.effects.owner(effect.name)
-            sentence = f"The effect {effect.label!r} of {owner} broke in {moment}: {error!r}"
-            raise PluginError(owner, moment, sentence) from error
 
     def _execution(
         self,

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
@@ -18,7 +18,8 @@ from webui.diffusion.schedules import Schedule
 from webui.errors import InvalidRequest
 from webui.generation import latents, upscaling
 from webui.generation.caches import Recent
-from webui.generation.passes import Pass, Start, Wrap, count_steps, run_pass
+from webui.generation.effects import Join
+from webui.generation.passes import Pass, Start, count_steps, run_pass
 from webui.generation.watching import Project, Watch
 from webui.images.decode import decode_image, flatten
 from webui.images.geometry import hires_size, resize
@@ -66,7 +67,7 @@ class Painter:
         checkpoint: Checkpoint,
         requests: Sequence[GenerationRequest],
         inputs: Inputs,
-        wrap: Wrap,
+        join: Join,
         watch: Watch,
     ) -> Painted:
         """Sample requests that differ in their seeds only; a stop returns what is there.
@@ -87,9 +88,9 @@ class Painter:
             self._projection(checkpoint),
         )
         try:
-            latent = run_pass(checkpoint, base, wrap, watch.report, watch.check)
+            latent = run_pass(checkpoint, base, join, watch.report, watch.check)
             if request.hires is not None:
-                latent = self._hires(checkpoint, requests, latent, wrap, watch)
+                latent = self._hires(checkpoint, requests, latent, join, watch)
         except Interrupted as interrupted:
             if interrupted.mode == "cancel" or interrupted.denoised is None:
                 raise
@@ -176,7 +177,7 @@ class Painter:
         checkpoint: Checkpoint,
         requests: Sequence[GenerationRequest],
         latent: Tensor,
-        wrap: Wrap,
+        join: Join,
         watch: Watch,
     ) -> Tensor:
         request = requests[0]
@@ -186,7 +187,8 @@ class Painter:
         if hires.denoising_strength <= 0:
             return enlarged
         start = Start(enlarged, hires.denoising_strength, "exact")
-        spec = self._pass(checkpoint, [_hires_request(r, hires) for r in requests], start)
+        second = [_hires_request(r, hires) for r in requests]
+        spec = replace(self._pass(checkpoint, second, start), hires=True)
         watch.enter(
             "hires fix",
             SAMPLED * _base_share(request),
@@ -194,7 +196,7 @@ class Painter:
             count_steps(checkpoint, spec),
             self._projection(checkpoint),
         )
-        return run_pass(checkpoint, spec, wrap, watch.report, watch.check)
+        return run_pass(checkpoint, spec, join, watch.report, watch.check)
 
     def _enlarged(
         self,

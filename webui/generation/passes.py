@@ -1,13 +1,13 @@
 """One trip through the sampling loop; a hires fix is two of them, an img2img is one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from webui.contract.request import Noise, Sampling
 from webui.diffusion.conditioning import Conditioning
-from webui.diffusion.denoiser import Denoiser, Guided
+from webui.diffusion.denoiser import Guided
 from webui.diffusion.layers import Check, Report, Watched
 from webui.diffusion.noise import ImageNoise
 from webui.diffusion.prediction import Prediction
@@ -19,9 +19,9 @@ from webui.diffusion.schedules import (
     full_trajectory,
     img2img_sigmas,
 )
+from webui.generation.effects import Join
+from webui.plugins.effects import PassView
 from webui.weights.checkpoint import Checkpoint
-
-Wrap = Callable[[Denoiser], Denoiser]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,10 +52,11 @@ class Pass:
     sampling: Sampling
     seeds: Sequence[Noise]
     start: Start | None = None
+    hires: bool = False
 
 
 def run_pass(
-    checkpoint: Checkpoint, spec: Pass, wrap: Wrap, report: Report, check: Check
+    checkpoint: Checkpoint, spec: Pass, join: Join, report: Report, check: Check
 ) -> Tensor:
     """Sample clean latents (B, C, height, width) float32.
 
@@ -67,10 +68,18 @@ def run_pass(
     x = _begin(trajectory, prediction, noise.initial(), spec.start)
     if len(trajectory.sigmas) < 2:
         return x
+    scale = spec.sampling.cfg_scale
+    levels = tuple(float(sigma) for sigma in trajectory.sigmas)
+    layers = join(PassView(checkpoint, scale, levels, spec.hires))
     denoiser = Guided(
-        checkpoint.network, prediction, [spec.cond], [spec.uncond], spec.sampling.cfg_scale
+        layers.network(checkpoint.network),
+        prediction,
+        [spec.cond],
+        [spec.uncond],
+        scale,
+        guidance=layers.guidance(scale),
     )
-    watched = Watched(wrap(denoiser), report, check, trajectory.sigmas)
+    watched = Watched(layers.wrap(denoiser), report, check, trajectory.sigmas)
     options = _options(spec, prediction, trajectory)
     return spec.sampler.sample(watched, x, trajectory.sigmas, noise, options)
 

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 from PIL import Image
 from pydantic import BaseModel
 
+from webui.contract.effects import EffectForm
+
 
 class Entry(Protocol):
     """Anything that a registry holds."""
@@ -60,8 +62,8 @@ class EffectEntry(Entry, Protocol):
     """Something that takes part in every item that names it; see `webui.plugins.effects`."""
 
     @property
-    def args_type(self) -> type[BaseModel]:
-        """The type of its arguments."""
+    def form(self) -> EffectForm:
+        """What it asks of a person."""
         ...
 
     def prepare(self, request: Any, args: Any) -> Any:
@@ -72,8 +74,8 @@ class EffectEntry(Entry, Protocol):
         """Return patches for the checkpoint, entered while the item runs."""
         ...
 
-    def wrap(self, denoiser: Any, request: Any, args: Any) -> Any:
-        """Return a denoiser around this one."""
+    def layer(self, view: Any, request: Any, args: Any) -> Any:
+        """Return what it does in the pass that begins."""
         ...
 
     def finish(self, image: Image.Image, request: Any, args: Any) -> Image.Image:

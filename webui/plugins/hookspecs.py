@@ -9,6 +9,7 @@ from typing import Any
 
 import pluggy
 
+from webui.contract.effects import EffectForm
 from webui.plugins.entries import EffectEntry, PreprocessorEntry, SamplerEntry, ScheduleEntry
 from webui.plugins.scripts import Script
 
@@ -49,4 +50,9 @@ class ServerHooks:
     @hookspec
     def register_scripts(self) -> Iterable[Script[Any]]:
         """Return scripts: `webui.plugins.scripts.Script` instances."""
+        raise AssertionError("a specification is never called")
+
+    @hookspec
+    def register_effect_forms(self) -> Iterable[EffectForm]:
+        """Return the forms of the effects that `engine.py` registers, for page, API, infotext."""
         raise AssertionError("a specification is never called")

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import pluggy
 
+from webui.contract.effects import EffectForm
 from webui.contract.events import PluginReport, Word
 from webui.errors import PluginError
 from webui.plugins.entries import EffectEntry, PreprocessorEntry, SamplerEntry, ScheduleEntry
@@ -37,6 +38,7 @@ class PluginManager:
         self.preprocessors = Registry[PreprocessorEntry]("preprocessor", "register_preprocessors")
         self.effects = Registry[EffectEntry]("effect", "register_effects")
         self.scripts = Registry[Script[Any]]("script", "register_scripts")
+        self.effect_forms = Registry[EffectForm]("effect", "register_effect_forms")
         self._hooks = pluggy.PluginManager(PROJECT)
         self._hooks.add_hookspecs(EngineHooks if wing == "engine" else ServerHooks)
 
@@ -44,7 +46,7 @@ class PluginManager:
     def registries(self) -> tuple[Registry[Any], ...]:
         """The registries that this wing's hooks fill."""
         if self.wing == "server":
-            return (self.scripts,)
+            return (self.scripts, self.effect_forms)
         return (self.samplers, self.schedules, self.preprocessors, self.effects)
 
     def add(self, name: str, plugin: object, version: str = "") -> None:
@@ -105,7 +107,7 @@ class PluginManager:
             "samplers": self.samplers,
             "schedules": self.schedules,
             "preprocessors": self.preprocessors,
-            "effects": self.effects,
+            "effects": self.effects if self.wing == "engine" else self.effect_forms,
             "scripts": self.scripts,
         }
         return {name: r.words() for name, r in named.items() if r in self.registries}
