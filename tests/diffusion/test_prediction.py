@@ -1,5 +1,6 @@
 import pytest
 import torch
+from diffusers.schedulers.scheduling_ddim import rescale_zero_terminal_snr
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -86,3 +87,39 @@ def test_an_ancestral_step_keeps_the_noise_level(
 def test_a_prediction_wants_betas_or_their_product_but_not_both() -> None:
     with pytest.raises(ValueError, match="either"):
         DiscretePrediction()
+
+
+def test_a_downcast_table_is_worked_out_in_half_precision(sd: DiscretePrediction) -> None:
+    half = sd.alphas_cumprod.half()
+    expected = ((1 - half) / half) ** 0.5
+    downcast = sd.downcast()
+    assert torch.equal(downcast.sigmas, expected.float())
+    assert downcast.sigma_min != sd.sigma_min
+    # levels are looked up in logarithms that were rounded too
+    between = downcast.sigma(torch.tensor(400.0))
+    assert torch.equal(between, expected[400].log().float().exp())
+    assert downcast.timestep(downcast.sigmas).isfinite().all()
+
+
+@pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
+def test_a_table_that_ends_in_noise_keeps_its_first_level(
+    sd: DiscretePrediction, kind: str
+) -> None:
+    base = DiscretePrediction.scaled_linear(kind=kind)  # pyright: ignore[reportArgumentType]
+    stretched = base.ending_in_noise()
+    assert stretched.kind == kind
+    assert stretched.sigma_max == pytest.approx(4518.6, rel=1e-4)
+    assert stretched.sigma_min == pytest.approx(sd.sigma_min, rel=1e-4)
+    assert (stretched.sigmas.diff() > 0).all()
+
+
+def test_a_table_that_ends_in_noise_is_what_diffusers_makes(sd: DiscretePrediction) -> None:
+    betas = 1 - sd.alphas_cumprod / torch.cat([torch.ones(1), sd.alphas_cumprod[:-1]])
+    theirs = (1 - rescale_zero_terminal_snr(betas)).cumprod(0)
+    assert torch.allclose(sd.ending_in_noise().alphas_cumprod[:-1], theirs[:-1], atol=1e-6)
+
+
+def test_downcast_and_ending_in_noise_work_together(sd: DiscretePrediction) -> None:
+    both = sd.downcast().ending_in_noise()
+    assert both.sigmas.isfinite().all()
+    assert (both.sigmas.diff() > 0).all()

@@ -5,7 +5,7 @@ answer with the noise or with "v" and are sampled in variance-exploding space. `
 the family of rectified flows (Stable Diffusion 3, FLUX), sampled in the flow's own space.
 """
 
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -13,6 +13,9 @@ from torch import Tensor
 from webui.diffusion.space import NoiseSpace, RectifiedFlow, VarianceExploding
 
 Kind = Literal["epsilon", "v_prediction"]
+
+LAST_SIGNAL: Final = 4.8973451890853435e-08
+"""What stands for zero at the end of a zero-terminal table: sigma is 4518.6, not infinity."""
 
 
 class Prediction(NoiseSpace, Protocol):
@@ -68,7 +71,7 @@ class DiscretePrediction(VarianceExploding):
 
     Built from either `betas` or `alphas_cumprod`, (T,) in any float type. Interpolation between
     table entries is linear in log sigma, as k-diffusion does it. "v" is that of Salimans and Ho
-    2022 (arXiv:2202.00512).
+    2022 (arXiv:2202.00512). `dtype` is the number format in which the levels are worked out.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class DiscretePrediction(VarianceExploding):
         betas: Tensor | None = None,
         alphas_cumprod: Tensor | None = None,
         kind: Kind = "epsilon",
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         if (betas is None) == (alphas_cumprod is None):
             raise ValueError("give either betas or alphas_cumprod")
@@ -83,10 +87,12 @@ class DiscretePrediction(VarianceExploding):
             alphas_cumprod = (1 - betas.double()).cumprod(0)
         assert alphas_cumprod is not None
         self.kind: Kind = kind
-        # The product is rounded to float32 before the ratio, as checkpoints store it.
-        self.alphas_cumprod = alphas_cumprod.detach().cpu().float()  # (T,)
-        self._sigmas = ((1 - self.alphas_cumprod) / self.alphas_cumprod) ** 0.5  # (T,)
-        self._log_sigmas = self._sigmas.log()
+        # The product is rounded before the ratio, as checkpoints store it.
+        alphas = alphas_cumprod.detach().cpu().to(dtype)  # (T,)
+        sigmas = ((1 - alphas) / alphas) ** 0.5
+        self.alphas_cumprod = alphas.float()
+        self._sigmas = sigmas.float()
+        self._log_sigmas = sigmas.log().float()
 
     @classmethod
     def scaled_linear(
@@ -99,6 +105,23 @@ class DiscretePrediction(VarianceExploding):
         """The schedule of all Stable Diffusion networks before flows: sqrt(beta) is linear."""
         betas = torch.linspace(start**0.5, end**0.5, steps, dtype=torch.float64) ** 2
         return cls(betas=betas, kind=kind)
+
+    def downcast(self) -> "DiscretePrediction":
+        """The same with a table worked out in half precision, as older pictures had it."""
+        return DiscretePrediction(
+            alphas_cumprod=self.alphas_cumprod, kind=self.kind, dtype=torch.float16
+        )
+
+    def ending_in_noise(self) -> "DiscretePrediction":
+        """The same with a table stretched so that it ends in pure noise.
+
+        Lin et al. 2023 (arXiv:2305.08891), algorithm 1.
+        """
+        roots = self.alphas_cumprod.sqrt()
+        scaled = (roots - roots[-1]) * (roots[0] / (roots[0] - roots[-1]))
+        alphas = scaled**2
+        alphas[-1] = LAST_SIGNAL
+        return DiscretePrediction(alphas_cumprod=alphas, kind=self.kind)
 
     @property
     def sigmas(self) -> Tensor:

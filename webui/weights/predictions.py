@@ -10,9 +10,6 @@ from webui.diffusion.prediction import DiscretePrediction, Prediction
 from webui.errors import UnsupportedModel
 from webui.weights.families import PredictionKind
 
-LAST_SIGNAL = 4.8973451890853435e-08
-"""What stands for zero at the end of a zero-terminal schedule: sigma is 4518.6, not infinity."""
-
 
 def prediction_kind(config: Mapping[str, Any]) -> PredictionKind:
     """What a scheduler.json says is predicted. Raises UnsupportedModel."""
@@ -38,9 +35,10 @@ def read_prediction(
     if kind == "flow":
         raise UnsupportedModel("Flow models are not loaded by this version.")
     alphas = (1 - _betas(config)).cumprod(0) if alphas_cumprod is None else alphas_cumprod
+    prediction = DiscretePrediction(alphas_cumprod=alphas, kind=kind)
     if zero_terminal or config.get("rescale_betas_zero_snr"):
-        alphas = _ending_in_noise(alphas.double())
-    return DiscretePrediction(alphas_cumprod=alphas, kind=kind)
+        return prediction.ending_in_noise()
+    return prediction
 
 
 def _betas(config: Mapping[str, Any]) -> Tensor:
@@ -54,11 +52,3 @@ def _betas(config: Mapping[str, Any]) -> Tensor:
     if name == "linear":
         return torch.linspace(start, end, steps, dtype=torch.float64)
     raise UnsupportedModel(f"The model's noise schedule {name!r} is not known here.")
-
-
-def _ending_in_noise(alphas_cumprod: Tensor) -> Tensor:
-    roots = alphas_cumprod.sqrt()
-    scaled = (roots - roots[-1]) * roots[0] / (roots[0] - roots[-1])
-    result = scaled**2
-    result[-1] = LAST_SIGNAL
-    return result
