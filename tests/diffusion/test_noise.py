@@ -17,7 +17,7 @@ def test_a_batch_equals_its_images_alone_to_the_bit(source: Source) -> None:
     seeds, subseeds = [7, 8, 1234567890123], [1, 2, 3]
 
     def noises(chosen: slice) -> list[Tensor]:
-        noise = ImageNoise(seeds[chosen], SHAPE, subseeds[chosen], 0.3, (10, 5), source)
+        noise = ImageNoise(seeds[chosen], SHAPE, subseeds[chosen], 0.3, (10, 5), 5, source)
         path = noise.brownian(0.03, 14.6)
         increment = path(torch.tensor(5.0), torch.tensor(2.0))
         return [noise.initial(), noise.step(), noise.step(), increment]
@@ -32,6 +32,19 @@ def test_the_first_draw_is_the_initial_noise_and_later_draws_the_steps() -> None
     noise = ImageNoise([5], SHAPE)
     for ours in (noise.initial(), noise.step(), noise.step()):
         assert torch.equal(ours[0], torch.randn(SHAPE, generator=generator))
+
+
+@pytest.mark.parametrize("source", ["cpu", "nv"])
+@pytest.mark.parametrize("delta", [31337, -9])
+def test_a_step_delta_leaves_the_initial_noise_and_reseeds_the_steps(
+    source: Source, delta: int
+) -> None:
+    plain, moved = (ImageNoise([5], SHAPE, step_delta=d, source=source) for d in (0, delta))
+    assert torch.equal(plain.initial(), moved.initial())
+    other = ImageNoise([5 + delta], SHAPE, source=source)
+    # the first number of the moved generator: its stream has lost none to the initial noise
+    assert torch.equal(moved.step(), other.step())
+    assert not torch.equal(plain.step(), moved.step())
 
 
 def test_philox_draws_what_an_nvidia_card_draws() -> None:

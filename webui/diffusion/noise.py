@@ -32,7 +32,8 @@ class ImageNoise:
     """The noise of a batch of images, each drawn from its own seed.
 
     Image i owns a generator seeded with `seeds[i]`; its first draw is the initial noise, later
-    draws are the noise of the steps.
+    draws are the noise of the steps. With a `step_delta` those come from a generator of their own,
+    seeded with `seeds[i] + step_delta`.
 
     Args:
         seeds: one per image.
@@ -40,6 +41,7 @@ class ImageNoise:
         subseeds: one per image; missing ones count as 0. Heeded if `subseed_strength` is not 0.
         subseed_strength: how far the initial noise turns from seed to subseed, 0 to 1.
         seed_resize_from: (H, W) of another latent size whose noise is laid centred into this one.
+        step_delta: the older UI's "eta noise seed delta"; Brownian paths do not heed it.
         source: where numbers are drawn.
         device: where the noise is wanted.
         dtype: of the noise returned; draws are always float32.
@@ -55,6 +57,7 @@ class ImageNoise:
         subseeds: Sequence[int] = (),
         subseed_strength: float = 0.0,
         seed_resize_from: tuple[int, int] | None = None,
+        step_delta: int = 0,
         source: Source = "cpu",
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
@@ -64,6 +67,7 @@ class ImageNoise:
         self.subseeds = tuple(subseeds)
         self.subseed_strength = subseed_strength
         self.seed_resize_from = seed_resize_from
+        self.step_delta = step_delta
         self.source: Source = source
         self.device = torch.device(device)
         self.dtype = dtype
@@ -71,7 +75,11 @@ class ImageNoise:
 
     def initial(self) -> Tensor:
         """The noise a picture starts from, (B, C, H, W); call it once, before any `step`."""
-        return self._stack([self._first(i) for i in range(len(self.seeds))])
+        first = self._stack([self._first(i) for i in range(len(self.seeds))])
+        if self.step_delta:
+            moved = (seed + self.step_delta for seed in self.seeds)
+            self._draws = [_generator(seed, self.source, self.device) for seed in moved]
+        return first
 
     def step(self) -> Tensor:
         """Fresh noise for one step, (B, C, H, W): the next draw of each generator."""
