@@ -3,14 +3,17 @@
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import tiny
+from webui.contract.request import Emphasis, Reading
 from webui.library.vocabularies import BpeVocabulary, read_clip_vocabulary, read_vocabulary
-from webui.prompts.tokens import CHUNK, PromptTokenizer, tokenizer_for
+from webui.prompts.layout import CHUNK
+from webui.prompts.tokens import PromptTokenizer, tokenizer_for
 
 STRINGS = [
     "",
@@ -59,6 +62,41 @@ def oracle(clip_words: BpeVocabulary):
 @pytest.mark.parametrize("text", STRINGS)
 def test_ids_are_those_of_transformers(clip: PromptTokenizer, oracle, text: str) -> None:
     assert clip.encode(text) == oracle(text, add_special_tokens=False)["input_ids"]
+
+
+def varied_strings(count: int) -> list[str]:
+    """Strings of all sorts, the same at every run."""
+    draw = Random(75)
+    words = [
+        "a", "photo", "of", "an", "astronaut", "riding", "Horse,", "masterpiece", "(best:1.2)",
+        "[blue|red]", "BREAK", "4k", "it's", "don't", "we'll", "naïve", "Ünï", "猫", "日本語",
+        "한국", "привет", "мир", "ελλ", "עבר", "عرب", "हिन्दी", "😀", "👍🏽", "½", "①", "²",
+    ]  # fmt: skip
+    signs = ",.;:!?-_/\\|()[]{}<>#@&%$*+=~^`'\"…—„“”«»¿¡°€£"
+    blanks = ["", " ", "  ", "\t", "\n", "\u00a0", "\u3000", "\u200b", "\ufeff"]
+
+    def piece() -> str:
+        kind = draw.randrange(5)
+        if kind == 0:
+            return "".join(draw.choices(signs, k=draw.randint(1, 4)))
+        if kind == 1:
+            return str(draw.randrange(10 ** draw.randint(1, 6)))
+        if kind == 2:
+            return "".join(chr(draw.randint(33, 0x24FF)) for _ in range(draw.randint(1, 6)))
+        word = draw.choice(words)
+        return draw.choice([word, word.upper(), word.title(), word[::-1]])
+
+    return [
+        "".join(piece() + draw.choice(blanks) for _ in range(draw.randint(1, 25)))
+        for _ in range(count)
+    ]
+
+
+def test_ids_of_500_varied_strings_are_those_of_transformers(clip: PromptTokenizer, oracle) -> None:
+    texts = varied_strings(500)
+    assert len(set(texts)) == 500
+    want = oracle(texts, add_special_tokens=False)["input_ids"]
+    assert [clip.encode(text) for text in texts] == want
 
 
 @settings(max_examples=150, deadline=None)
@@ -148,6 +186,7 @@ def test_break_closes_a_chunk_even_an_empty_one(clip: PromptTokenizer) -> None:
     assert [c.used for c in clip.chunks("cat BREAK BREAK dog")] == [1, 0, 1]
     assert [c.used for c in clip.chunks("cat BREAK")] == [1]
     assert clip.count("cat BREAK dog") == (76, 150)
+    assert clip.count("cat BREAK") == (75, 75)
 
 
 def test_a_break_inside_a_weighted_bracket_is_read_as_a_word(clip: PromptTokenizer) -> None:
@@ -165,6 +204,83 @@ def test_laying_out_loses_no_token_and_no_order(clip: PromptTokenizer, words: li
     assert laid == [i for word in spoken for i in clip.encode(word)]
     used, capacity = clip.count(prompt)
     assert 0 <= used <= capacity
+
+
+@pytest.mark.parametrize(("backtrack", "moved"), [(0, 0), (5, 0), (6, 5), (74, 5)])
+def test_the_backtrack_is_as_long_as_asked_for(
+    clip: PromptTokenizer, backtrack: int, moved: int
+) -> None:
+    prompt = "cat " * 69 + "," + " dog" * 5 + " bird"
+    one, two = clip.lay_out(prompt, Reading(comma_backtrack=backtrack)).chunks
+    assert (one.used, two.used) == (CHUNK - moved, 1 + moved)
+
+
+def test_without_emphasis_brackets_and_break_are_words(clip: PromptTokenizer) -> None:
+    prompt = "a (cat:1.2) BREAK [dog]"
+    (chunk,) = clip.lay_out(prompt, Reading(emphasis=Emphasis.NONE)).chunks
+    assert list(chunk.ids[1 : 1 + chunk.used]) == clip.encode(prompt)
+    assert set(chunk.weights) == {1.0}
+
+
+def test_ignored_emphasis_is_read_but_weighs_nothing(clip: PromptTokenizer) -> None:
+    prompt = "a (cat:1.2) BREAK [dog]"
+    ignored = clip.lay_out(prompt, Reading(emphasis=Emphasis.IGNORE)).chunks
+    assert [chunk.ids for chunk in ignored] == [chunk.ids for chunk in clip.chunks(prompt)]
+    assert all(set(chunk.weights) == {1.0} for chunk in ignored)
+
+
+def test_the_old_implementation_weighs_all_that_follows_a_bracket(clip: PromptTokenizer) -> None:
+    old = Reading(old_emphasis=True)
+    (chunk,) = clip.lay_out("a (cat) ((dog)) [bird] BREAK x", old).chunks
+    assert list(chunk.ids[1 : 1 + chunk.used]) == clip.encode("a cat dog bird break x")
+    want = [1, 1.1, 1.21, 1 / 1.1, 1, 1]
+    assert chunk.weights[1:7] == pytest.approx(want)
+    (open_,) = clip.lay_out("(cat dog", old).chunks
+    assert open_.weights[1:3] == pytest.approx([1.1, 1.1])
+    assert open_.weights[3:] == (1.0,) * 74
+
+
+def test_the_old_implementation_has_one_chunk_and_drops_the_rest(clip: PromptTokenizer) -> None:
+    layout = clip.lay_out("cat " * 80, Reading(old_emphasis=True))
+    assert len(layout.chunks) == 1
+    assert (layout.used, layout.dropped) == (75, 5)
+
+
+def test_a_name_of_an_embedding_takes_the_room_of_its_vectors(clip: PromptTokenizer) -> None:
+    triggers = clip.triggers({"my-style": 3, "my": 1, "unused": 2})
+    (chunk,) = clip.lay_out("a (MY-style:1.3) cat, my dog", Reading(), triggers).chunks
+    assert chunk.learned == ((2, "my-style"), (7, "my"))
+    assert chunk.ids[2:5] == (0, 0, 0) and chunk.weights[2:5] == (1.3, 1.3, 1.3)
+    assert list(chunk.ids[5:7]) == clip.encode("cat,")
+    assert chunk.used == 8
+
+
+def test_an_embedding_that_does_not_fit_opens_a_chunk(clip: PromptTokenizer) -> None:
+    triggers = clip.triggers({"style": 10})
+    one, two = clip.lay_out("cat " * 70 + "style dog", Reading(), triggers).chunks
+    assert (one.used, two.used) == (70, 11)
+    assert (one.learned, two.learned) == ((), ((1, "style"),))
+
+
+def test_an_embedding_moves_with_the_words_after_a_comma(clip: PromptTokenizer) -> None:
+    triggers = clip.triggers({"style": 2})
+    one, two = clip.lay_out("cat " * 69 + ", dog style dog dog bird", Reading(), triggers).chunks
+    assert (one.used, two.used) == (70, 6)
+    assert two.learned == ((2, "style"),)
+
+
+def test_tokens_are_spelled_as_people_read_them(clip: PromptTokenizer) -> None:
+    tokens = clip.encode("Photo of supercalifragilistic café 😀")
+    assert "".join(clip.spell(token) for token in tokens[:-1]).startswith(
+        "photo of supercalifragilistic café"
+    )
+    assert clip.spell(49407) == "<|endoftext|>"
+    assert clip.spell(-1) == ""
+
+
+def test_after_the_first_end_word_other_paddings_fill_everything() -> None:
+    (chunk,) = PromptTokenizer(read_clip_vocabulary(pad="!")).chunks("cat <|endoftext|> dog")
+    assert chunk.ids == (49406, 2368, 49407, *[0] * 74)
 
 
 def test_one_vocabulary_is_built_once(clip_words: BpeVocabulary) -> None:

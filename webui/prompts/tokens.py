@@ -1,20 +1,24 @@
 """The one tokenizer: prompt to token ids and weights, for the encoder and for the counter."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Mapping
+from functools import cached_property, lru_cache
 
 from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import BPE
 
-from webui.library.vocabularies import END, START, WORD_END, BpeVocabulary
+from webui.contract.request import Emphasis, Reading
+from webui.library.vocabularies import END, START, WORD_END, BpeVocabulary, byte_letters
+from webui.prompts.layout import (
+    NO_TRIGGERS,
+    Chunk,
+    Chunks,
+    Layout,
+    Triggers,
+    lay_out_old,
+    without_weights,
+)
 from webui.prompts.syntax import BREAK, BREAK_WEIGHT, parse_attention
-
-CHUNK = 75
-"""Words of a prompt that fit between one start and one end word."""
-
-COMMA_BACKTRACK = 20
-"""How many tokens a full chunk may give back so that the next one starts after a comma."""
+from webui.prompts.syntax.attention import ROUND
 
 WORDS = (
     r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d"
@@ -22,22 +26,10 @@ WORDS = (
 )
 """What CLIP's vocabulary counts as a word: endings, letters, one digit, other signs."""
 
-Pair = tuple[int, float]
+STRONGER, WEAKER = "(]", ")["
+"""Brackets that raised and lowered the weight of all that followed, in the first versions."""
 
-
-@dataclass(frozen=True)
-class Chunk:
-    """One reading of the text encoder: start word, 75 words, end word.
-
-    Attributes:
-        ids: 77 token ids.
-        weights: 77 factors for the encoder's outputs; 1 for start, end and padding.
-        used: how many of the 75 the prompt fills.
-    """
-
-    ids: tuple[int, ...]
-    weights: tuple[float, ...]
-    used: int
+DEFAULT = Reading()
 
 
 class PromptTokenizer:
@@ -52,53 +44,76 @@ class PromptTokenizer:
         """The ids of `text` alone, without start and end."""
         return self._tokenizer.encode(text, add_special_tokens=False).ids
 
+    def spell(self, token: int) -> str:
+        """The letters of a token; a blank at its end where it ends a word.
+
+        Bytes that are no whole letter alone are shown as their hexadecimal numbers.
+        """
+        written = self._spellings.get(token, "")
+        ends = " " if written.endswith(WORD_END) else ""
+        letters = written.removesuffix(WORD_END)
+        if not all(letter in self._bytes for letter in letters):
+            return letters + ends
+        data = bytes(self._bytes[letter] for letter in letters)
+        return data.decode("utf-8", "backslashreplace") + ends
+
+    def triggers(self, names: Mapping[str, int]) -> Triggers:
+        """What tells embeddings in a prompt, from their names and numbers of vectors."""
+        return Triggers.of((tuple(self.encode(name)), name, n) for name, n in names.items())
+
     def count(self, prompt: str) -> tuple[int, int]:
         """Tokens that a prompt takes and the room its chunks have, as `(12, 75)`.
 
         Chunks that a break or a comma closed early count as full.
         """
-        chunks = self.chunks(prompt)
-        capacity = CHUNK * len(chunks)
-        return capacity - CHUNK + chunks[-1].used, capacity
+        layout = self.lay_out(prompt)
+        return layout.used, layout.room
 
     def chunks(self, prompt: str) -> list[Chunk]:
-        """Parse the weights in a prompt and lay its tokens out; always at least one chunk."""
-        return self.lay_out(parse_attention(prompt))
+        """The chunks of a prompt read the usual way; always at least one."""
+        return list(self.lay_out(prompt).chunks)
 
-    def lay_out(self, runs: Iterable[tuple[str, float]]) -> list[Chunk]:
-        """Fill chunks with the tokens of weighted runs; the break mark closes a chunk."""
-        full: list[list[Pair]] = []
-        open_: list[Pair] = []
-        for text, weight in runs:
-            if text == BREAK and weight == BREAK_WEIGHT:
-                full.append(open_)
-                open_ = []
-                continue
-            for token in self.encode(text):
-                if len(open_) == CHUNK:
-                    done, open_ = self._divided(open_, token)
-                    full.append(done)
-                open_.append((token, weight))
-        if open_ or not full:
-            full.append(open_)
-        return [self._closed(pairs) for pairs in full]
+    def lay_out(
+        self, prompt: str, reading: Reading = DEFAULT, triggers: Triggers = NO_TRIGGERS
+    ) -> Layout:
+        """Weigh the words of a prompt that says one thing, and lay its tokens out in chunks."""
+        words, emphasis = self.vocabulary, reading.emphasis
+        literal = emphasis is Emphasis.NONE
+        if reading.old_emphasis:
+            brackets = {} if literal else self._brackets
+            layout = lay_out_old(words, self.encode(prompt), brackets, triggers)
+        else:
+            chunks = Chunks(words, self.comma, reading.comma_backtrack, triggers)
+            for text, weight in [(prompt, 1.0)] if literal else parse_attention(prompt):
+                if text == BREAK and weight == BREAK_WEIGHT:
+                    chunks.close()
+                else:
+                    chunks.add(self.encode(text), weight)
+            layout = chunks.layout()
+        return without_weights(layout) if emphasis is Emphasis.IGNORE else layout
 
-    def _divided(self, pairs: list[Pair], following: int) -> tuple[list[Pair], list[Pair]]:
-        """A full chunk, and what moves to the next: the words after a comma near its end."""
-        if following == self.comma:
-            return pairs, []
-        for back in range(min(COMMA_BACKTRACK, len(pairs))):
-            if pairs[-1 - back][0] == self.comma:
-                place = len(pairs) - back
-                return pairs[:place], pairs[place:]
-        return pairs, []
+    @cached_property
+    def _spellings(self) -> dict[int, str]:
+        return {number: word for word, number in self.vocabulary.tokens.items()}
 
-    def _closed(self, pairs: Sequence[Pair]) -> Chunk:
-        words = self.vocabulary
-        empty = CHUNK - len(pairs)
-        ids = [words.start, *(token for token, _ in pairs), words.end, *[words.pad] * empty]
-        weights = [1.0, *(weight for _, weight in pairs), 1.0, *[1.0] * empty]
-        return Chunk(tuple(ids), tuple(weights), len(pairs))
+    @cached_property
+    def _bytes(self) -> dict[str, int]:
+        return {letter: byte for byte, letter in byte_letters().items()}
+
+    @cached_property
+    def _brackets(self) -> dict[int, float]:
+        """What each token that holds brackets does to the weight; pairs in one token do nothing."""
+        table: dict[int, float] = {}
+        for word, number in self.vocabulary.tokens.items():
+            factor = 1.0
+            for sign in word:
+                if sign in STRONGER:
+                    factor *= ROUND
+                elif sign in WEAKER:
+                    factor /= ROUND
+            if factor != 1.0:
+                table[number] = factor
+        return table
 
 
 @lru_cache(maxsize=8)
