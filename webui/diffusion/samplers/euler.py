@@ -1,4 +1,4 @@
-"""Euler's method and its two kin: ancestral Euler and DDIM, which is the same step."""
+"""Euler's method, and its ancestral form."""
 
 from itertools import pairwise
 
@@ -24,34 +24,11 @@ def sample_euler_a(
     denoiser: Denoiser, x: Tensor, sigmas: Tensor, noise: NoiseSource, options: SamplerOptions
 ) -> Tensor:
     """Euler steps with fresh noise; at eta 1 the ancestral sampling of DDPM (arXiv:2006.11239)."""
-    return _ancestral(denoiser, x, sigmas, noise, options, 1.0)
-
-
-def sample_ddim(
-    denoiser: Denoiser, x: Tensor, sigmas: Tensor, noise: NoiseSource, options: SamplerOptions
-) -> Tensor:
-    """Song et al. 2020 (arXiv:2010.02502), equation 12, in terms of sigma; eta 0 by default.
-
-    Its schedule stops at the first training timestep, above zero; x is then read as it stands in
-    variance-preserving scale, which is what the older UI decodes.
-    """
-    x = _ancestral(denoiser, x, sigmas, noise, options, 0.0)
-    return x / options.space.unit(sigmas[-1])
-
-
-def _ancestral(
-    denoiser: Denoiser,
-    x: Tensor,
-    sigmas: Tensor,
-    noise: NoiseSource,
-    options: SamplerOptions,
-    default_eta: float,
-) -> Tensor:
-    eta = default_eta if options.eta is None else options.eta
+    eta = 1.0 if options.eta is None else options.eta
     for sigma, sigma_next in pairwise(sigmas):
         denoised = denoiser(x, sigma)
         step = options.space.ancestral_step(sigma, sigma_next, eta)
         x = move(x, denoised, sigma, step.sigma_down) * step.x_scale
         if eta > 0 and sigma_next > 0:
-            x = x + noise.step() * (options.s_noise * step.sigma_up)
+            x = x + noise.step() * step.sigma_up
     return x

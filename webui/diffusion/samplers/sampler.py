@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from torch import Tensor
 
@@ -11,6 +11,21 @@ from webui.diffusion.denoiser import Denoiser
 from webui.diffusion.noise import NoiseSource
 from webui.diffusion.prediction import Prediction
 from webui.diffusion.space import NoiseSpace, VarianceExploding
+
+
+@dataclass(frozen=True)
+class UniPCForm:
+    """What only UniPC is asked.
+
+    Attributes:
+        variant: B(h) = h, B(h) = expm1(h), or coefficients that vary from step to step.
+        order: how many estimates a step rests on, at most.
+        lower_order_final: whether orders fall to 1 in the last steps.
+    """
+
+    variant: Literal["bh1", "bh2", "vary_coeff"] = "bh1"
+    order: int = 3
+    lower_order_final: bool = True
 
 
 @dataclass(frozen=True)
@@ -26,6 +41,10 @@ class SamplerOptions:
         space: where x lives; pass the `Prediction` in use, which answers as one.
         noise_range: lowest positive and highest sigma of the *whole* schedule, which Brownian
             noise spans; None reads them off the sigmas being run. They differ in image to image.
+        model_range: lowest and highest sigma of the model, between which solvers that choose
+            their own levels walk; None, as in image to image, takes the ends of the sigmas run.
+        last_uncond: the estimate for the negative prompt in the latest call of the denoiser.
+        unipc: the form of UniPC.
     """
 
     eta: float | None = None
@@ -35,6 +54,9 @@ class SamplerOptions:
     s_noise: float = 1.0
     space: NoiseSpace = field(default_factory=VarianceExploding)
     noise_range: tuple[float, float] | None = None
+    model_range: tuple[float, float] | None = None
+    last_uncond: Callable[[], Tensor] | None = None
+    unipc: UniPCForm = field(default_factory=UniPCForm)
 
 
 Solve: TypeAlias = Callable[[Denoiser, Tensor, Tensor, NoiseSource, SamplerOptions], Tensor]
@@ -58,11 +80,14 @@ class Sampler:
         aliases: older names it also answers to.
         automatic: name of the schedule that "Automatic" means for it.
         owns_schedule: whether a schedule chosen by hand is ignored, as the older UI does.
-        second_order: two network calls per step.
+        second_order: two network calls per step, as the schedule of a prompt counts them.
         brownian: takes its noise from a Brownian tree.
         uses_ensd: heeds the "eta noise seed delta" in the infotext.
         discard_next_to_last: drops the sigma before the final zero.
         unit_start: starts from noise of unit variance in variance-preserving terms.
+        packs: whether several images may share a run; not where they would steer each other.
+        cfg_factor: what the guidance scale asked for is multiplied by.
+        needs_uncond: needs `SamplerOptions.last_uncond`, at any guidance scale.
         reads: names of the `SamplerOptions` it heeds.
         adapt: the prediction as this sampler needs it; apply before building the denoiser.
     """
@@ -78,5 +103,8 @@ class Sampler:
     uses_ensd: bool = False
     discard_next_to_last: bool = False
     unit_start: bool = False
+    packs: bool = True
+    cfg_factor: float = 1.0
+    needs_uncond: bool = False
     reads: frozenset[str] = frozenset()
     adapt: Callable[[Prediction], Prediction] = unchanged

@@ -1,21 +1,18 @@
 """UniPC (Zhao et al. 2023, arXiv:2302.04867): a multistep predictor with a free corrector.
 
 The corrector reuses the network call that the next predictor needs anyway, so a step costs one
-call. This is the B_1(h) variant of order 3 for data prediction, with orders rising 1, 2, 3 at the
-start and falling 2, 1 at the end, as the older UI runs it.
+call. This is data prediction with orders rising at the start and, if so asked, falling at the end.
 """
 
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from webui.diffusion.denoiser import Denoiser
 from webui.diffusion.noise import NoiseSource
-from webui.diffusion.samplers.sampler import SamplerOptions
-
-ORDER: Final = 3
+from webui.diffusion.samplers.sampler import SamplerOptions, UniPCForm
 
 
 def sample_unipc(
@@ -23,25 +20,32 @@ def sample_unipc(
 ) -> Tensor:
     """Algorithm 1 of the paper in terms of sigma; x is read off in variance-preserving scale."""
     steps = len(sigmas) - 1
-    space = options.space
+    space, form = options.space, options.unipc
     log_snr, alpha = space.log_snr(sigmas), space.alpha(sigmas)  # (n + 1,)
     history: list[Tensor] = []  # clean estimates, the newest last
     if steps > 0:
         history.append(denoiser(x, sigmas[0]))
     for i in range(1, steps + 1):
-        order = min(ORDER, i, steps + 1 - i)
-        step = _Step.between(log_snr, i, order)
-        base, scale = _linear(x, history[-1], sigmas, i), alpha[i] * step.b_h
-        slopes = [(history[-1 - k] - history[-1]) / step.ratios[k - 1] for k in range(1, order)]
-        x = base
-        if order > 1:
-            x = base - scale * _weighted(step.predictor(), slopes)
+        step = _Step.between(log_snr, i, _order(form, i, steps))
+        base = _linear(x, history[-1], sigmas, i)
+        slopes = [
+            (history[-1 - k] - history[-1]) / step.ratios[k - 1] for k in range(1, step.order)
+        ]
+        x = base - alpha[i] * _weighted(step.predictor(form), slopes) if slopes else base
         if i < steps:
             denoised = denoiser(x, sigmas[i])
             slopes.append(denoised - history[-1])
-            x = base - scale * _weighted(step.corrector(), slopes)
-            history = [*history[1 - ORDER :], denoised]
+            x = base - alpha[i] * _weighted(step.corrector(form), slopes)
+            history = [*history, denoised][-form.order :]
     return x / space.unit(sigmas[-1])
+
+
+def _order(form: UniPCForm, i: int, steps: int) -> int:
+    """The order of step i of 1 to `steps`; with fewer steps than the order asked, what there is."""
+    order = min(form.order, steps)
+    if i < order or not form.lower_order_final:
+        return min(order, i)
+    return min(order, steps + 1 - i)
 
 
 def _linear(x: Tensor, denoised: Tensor, sigmas: Tensor, i: int) -> Tensor:
@@ -58,41 +62,64 @@ def _weighted(weights: Tensor, slopes: list[Tensor]) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class _Step:
-    """The linear system of one step: equation 5 with B(h) = h, for h negated (data prediction)."""
+    """The linear system of one step, equation 5, in h negated (data prediction)."""
 
     ratios: Tensor  # (order,): distances to earlier points over this step's, the last one 1
-    matrix: Tensor  # (order, order)
-    target: Tensor  # (order,)
-    b_h: Tensor  # 0-d
+    phis: Tensor  # (order,): h * phi_2(h), h * phi_3(h) ...
+    h: Tensor  # 0-d, negative
 
     @classmethod
     def between(cls, log_snr: Tensor, i: int, order: int) -> "_Step":
         """The step from point i - 1 to point i, with `order` - 1 earlier points."""
         here = log_snr[i - 1]
-        hh = here - log_snr[i]  # minus the step size, negative
-        earlier = [(log_snr[i - 1 - k] - here) / -hh for k in range(1, order)]
-        ratios = torch.stack([*earlier, torch.ones_like(hh)])
-        phi = torch.expm1(hh) / hh - 1
-        factorial, target = 1, list[Tensor]()
+        h = here - log_snr[i]
+        earlier = [(log_snr[i - 1 - k] - here) / -h for k in range(1, order)]
+        phi, factorial, phis = torch.expm1(h) / h - 1, 1, list[Tensor]()
         for k in range(1, order + 1):
-            target.append(phi * factorial / hh)
+            phis.append(phi)
             factorial *= k + 1
-            phi = phi / hh - 1 / factorial
-        matrix = torch.stack([ratios**k for k in range(order)])
-        return cls(ratios, matrix, torch.stack(target), hh)
+            phi = phi / h - 1 / factorial
+        return cls(torch.stack([*earlier, torch.ones_like(h)]), torch.stack(phis), h)
 
-    def predictor(self) -> Tensor:
+    @property
+    def order(self) -> int:
+        """How many estimates the step rests on."""
+        return len(self.ratios)
+
+    def predictor(self, form: UniPCForm) -> Tensor:
         """Weights of the earlier slopes, (order - 1,); order 2 has the simplified 1/2."""
-        if len(self.ratios) == 2:
-            return torch.full((1,), 0.5)
-        return _solve(self.matrix[:-1, :-1], self.target[:-1])
+        if self.order == 2 and form.variant != "vary_coeff":
+            return self._half(form)
+        return self._solved(self.order - 1)
 
-    def corrector(self) -> Tensor:
+    def corrector(self, form: UniPCForm) -> Tensor:
         """Weights of the earlier slopes and the new one, (order,); order 1 has 1/2."""
-        if len(self.ratios) == 1:
-            return torch.full((1,), 0.5)
-        return _solve(self.matrix, self.target)
+        if form.variant == "vary_coeff":
+            return self._varying()
+        return self._half(form) if self.order == 1 else self._solved(self.order)
+
+    def _half(self, form: UniPCForm) -> Tensor:
+        return 0.5 * (self.h if form.variant == "bh1" else torch.expm1(self.h)).reshape(1)
+
+    def _solved(self, count: int) -> Tensor:
+        """B(h) times the solution of R rho = g(h) / B(h): the form of B(h) cancels out."""
+        powers = torch.stack([self.ratios[:count] ** k for k in range(count)])
+        target = self.phis[:count] * _factorials(self.phis)[:count]
+        return cast(Tensor, torch.linalg.solve(powers, target))  # pyright: ignore[reportUnknownMemberType]
+
+    def _varying(self) -> Tensor:
+        """The corrector of varying coefficients as the authors' program has it.
+
+        It leaves the last term out for earlier slopes, and takes the new slope's from the row
+        before the last.
+        """
+        powers = torch.stack([self.ratios**k for k in range(self.order)], dim=1)
+        inverse = cast(Tensor, torch.linalg.inv(powers / _factorials(self.phis)))  # pyright: ignore[reportUnknownMemberType]
+        weights = self.phis[:-1] @ inverse[:-1]
+        new = self.phis[-1] * inverse[max(self.order - 2, 0), -1]
+        return torch.cat([weights[:-1], new.reshape(1)])
 
 
-def _solve(matrix: Tensor, target: Tensor) -> Tensor:
-    return cast(Tensor, torch.linalg.solve(matrix, target))  # pyright: ignore[reportUnknownMemberType]
+def _factorials(like: Tensor) -> Tensor:
+    """1!, 2!, 3! ... as many as there are entries in `like`."""
+    return torch.arange(1, len(like) + 1).to(like).cumprod(0)
