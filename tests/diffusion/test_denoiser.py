@@ -4,7 +4,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from webui.diffusion.conditioning import Conditioning, ConditioningBatch
+from webui.diffusion.conditioning import (
+    Conditioning,
+    ConditioningBatch,
+    Padding,
+    Part,
+    Segment,
+    Timeline,
+    pad_by_repeating,
+    pad_with,
+)
 from webui.diffusion.denoiser import Guided, Residuals
 from webui.diffusion.guidance import Estimates
 from webui.diffusion.prediction import DiscretePrediction
@@ -92,6 +101,63 @@ def test_a_composition_needs_the_negative_prompt_even_at_scale_1(
 ) -> None:
     guided = Guided(Toy(), sd, [told(1, weight=0.5)], [told(-1)], cfg_scale=1)(x, SIGMA)
     assert torch.allclose(guided, (alone(sd, x, 1) + alone(sd, x, -1)) / 2, atol=1e-5)
+
+
+def test_a_timeline_is_read_call_by_call(sd: DiscretePrediction, x: Tensor) -> None:
+    edited = Timeline((Part((Segment(1, told(1)), Segment(9, told(2)))),))
+    guided = Guided(Toy(), sd, [edited], [told(0)], cfg_scale=4)
+    for value in (1, 1, 2):
+        constant = Guided(Toy(), sd, [told(value)], [told(0)], cfg_scale=4)(x, SIGMA)
+        assert torch.equal(guided(x, SIGMA), constant)
+    assert guided.calls == 3
+    late = Guided(Toy(), sd, [edited], [told(0)], cfg_scale=4, first_call=2)(x, SIGMA)
+    assert torch.equal(late, constant)
+
+
+def test_the_longest_part_of_a_composition_sets_the_length_of_all(
+    sd: DiscretePrediction, x: Tensor
+) -> None:
+    network = Toy()
+    parts = Timeline((Part((Segment(9, told(1, 154)),)), Part((Segment(9, told(2)),))))
+    Guided(network, sd, [parts], [told(0)], cfg_scale=4)(x, SIGMA)
+    assert [call[2].context.shape[:2] for call in network.calls] == [(4, 154), (2, 77)]
+
+
+@pytest.mark.parametrize(("padding", "length"), [(pad_with(told(9)), 154), (pad_by_repeating, 77)])
+def test_padding_brings_both_sides_into_one_call(
+    sd: DiscretePrediction, x: Tensor, padding: Padding, length: int
+) -> None:
+    network = Toy()
+    Guided(network, sd, [told(1)], [told(-1, 154)], cfg_scale=7, padding=padding)(x, SIGMA)
+    assert [call[2].context.shape[:2] for call in network.calls] == [(4, length)]
+
+
+def test_a_skipped_call_has_the_prompt_alone(sd: DiscretePrediction, x: Tensor) -> None:
+    network = Toy()
+    guided = Guided(
+        network, sd, [told(1)], [told(-1)], cfg_scale=7, skip=lambda call, sigma: call == 1
+    )
+    full, skipped = guided(x, SIGMA), guided(x, SIGMA)
+    assert torch.equal(skipped, alone(sd, x, 1))
+    assert not torch.equal(full, skipped)
+    assert [len(call[0]) for call in network.calls] == [4, 2]
+
+
+def test_a_skipped_composition_pulls_from_its_first_part(sd: DiscretePrediction, x: Tensor) -> None:
+    parts = [told(1, weight=0.7), told(2, weight=0.5)]
+    skipped = Guided(Toy(), sd, [parts], [told(0)], cfg_scale=7, skip=lambda call, sigma: True)
+    first, second = alone(sd, x, 1), alone(sd, x, 2)
+    assert torch.allclose(skipped(x, SIGMA), first + 0.5 * (second - first), atol=1e-5)
+
+
+def test_the_negative_estimate_of_the_latest_call_can_be_asked_for(
+    sd: DiscretePrediction, x: Tensor
+) -> None:
+    guided = Guided(Toy(), sd, [told(1)], [told(-1)], cfg_scale=1, both_sides=True)
+    with pytest.raises(ValueError, match="no call"):
+        guided.latest_uncond()
+    assert torch.allclose(guided(x, SIGMA), alone(sd, x, 1), atol=1e-6)
+    assert torch.equal(guided.latest_uncond(), alone(sd, x, -1))
 
 
 def test_a_guidance_given_by_hand_gets_both_sides(sd: DiscretePrediction, x: Tensor) -> None:

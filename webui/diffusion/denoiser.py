@@ -7,7 +7,16 @@ from typing import Protocol, TypeAlias
 import torch
 from torch import Tensor
 
-from webui.diffusion.conditioning import Conditioning, ConditioningBatch, Row, by_length, stack
+from webui.diffusion.conditioning import (
+    Conditioning,
+    ConditioningBatch,
+    Padding,
+    Row,
+    Timeline,
+    Told,
+    by_length,
+    stack,
+)
 from webui.diffusion.guidance import Estimates, Guidance, cfg
 from webui.diffusion.prediction import Prediction
 
@@ -17,8 +26,13 @@ Denoiser: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 All images of a batch share one noise level. Sigma may lie on the CPU whatever device x is on.
 """
 
-Prompt: TypeAlias = Conditioning | Sequence[Conditioning]
-"""What one image is told: a conditioning, or the weighted parts of a composition by AND."""
+Prompt: TypeAlias = Conditioning | Sequence[Conditioning] | Timeline
+"""What one image is told: a conditioning, the weighted parts of a composition by AND, or a
+timeline of such parts over the calls of the network."""
+
+Skip: TypeAlias = Callable[[int, Tensor], bool]
+"""`(call, sigma) -> skipped`: whether the call with this number, counted from 0, does without the
+negative prompt."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,12 +92,14 @@ Control: TypeAlias = Callable[[Tensor, Tensor, Tensor, ConditioningBatch], Resid
 
 
 class Guided:
-    """A denoiser over a network: conditions, batches, adds controls, guides.
+    """A denoiser over a network: conditions, batches, adds controls, guides, counts its calls.
 
     `cond` and `uncond` hold one prompt for all images or one for each. Prompt and negative prompt
-    go through the network in one call, unless their token counts differ (`by_length`). Without
-    `uncond`, or at `cfg_scale` 1 where it could not matter, the negative prompt is not computed.
-    A `guidance` given by hand replaces `cfg(cfg_scale)` and always gets both sides.
+    go through the network in one call, unless their token counts differ (`by_length`) and no
+    `padding` brings them to one. Without `uncond`, or at `cfg_scale` 1 where it could not matter,
+    the negative prompt is not computed, except for `both_sides`. A call that `skip` picks has the
+    prompt alone, unguided. A `guidance` given by hand replaces `cfg(cfg_scale)` and always gets
+    both sides. `first_call` is the number of the first call, for timelines and `skip`.
 
     Raises:
         ValueError: if `cond` or `uncond` is empty, or fits neither one image nor the batch.
@@ -98,34 +114,70 @@ class Guided:
         cfg_scale: float = 1.0,
         controls: Sequence[Control] = (),
         guidance: Guidance | None = None,
+        *,
+        padding: Padding | None = None,
+        skip: Skip | None = None,
+        both_sides: bool = False,
+        first_call: int = 0,
     ) -> None:
         self.network = network
         self.prediction = prediction
-        self.cond = [_parts(prompt) for prompt in cond]
-        self.uncond = None if uncond is None else [_parts(prompt) for prompt in uncond]
+        self.cond = tuple(cond)
+        self.uncond = None if uncond is None else tuple(uncond)
         self.controls = tuple(controls)
         self.guidance = guidance or cfg(cfg_scale)
-        whole = all(sum(part.weight for part in parts) == 1 for parts in self.cond)
-        self.one_sided = uncond is None or (guidance is None and cfg_scale == 1 and whole)
+        self.padding = padding
+        self.skip = skip
+        self.calls = first_call
+        whole = all(sum(part.weight for part in _told(each, 0)) == 1 for each in self.cond)
+        idle = guidance is None and cfg_scale == 1 and whole and not both_sides
+        self.one_sided = uncond is None or idle
+        self._latest_uncond: Tensor | None = None
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         """The guided clean estimate of x (B, C, H, W) at `sigma` (0-d)."""
-        rows = _rows(self.cond, len(x), positive=True)
+        call, self.calls = self.calls, self.calls + 1
+        skipped = self.skip is not None and self.skip(call, sigma)
+        cond, uncond = self._sides(call, len(x))
+        rows = _rows(cond, positive=True)
         count = len(rows)
-        if self.uncond is not None and not self.one_sided:
-            rows += _rows(self.uncond, len(x), positive=False)
+        if not (self.one_sided or skipped):
+            rows += _rows(uncond, positive=False)
         estimates = self._estimates(x, sigma, rows)  # (N, C, H, W)
         if self.one_sided:
             return _mean(estimates, rows, x)
-        uncond = _mean(estimates[count:], rows[count:], x)
-        cond = _composed(estimates[:count], rows[:count], uncond)
+        if skipped:  # the older UI lets the first part of each prompt stand in
+            self._latest_uncond = estimates[_firsts(rows)]
+            return _composed(estimates, rows, self._latest_uncond)
+        self._latest_uncond = uncond_estimate = _mean(estimates[count:], rows[count:], x)
+        cond_estimate = _composed(estimates[:count], rows[:count], uncond_estimate)
 
         def again(other: Tensor, positive: bool) -> Tensor:
             side = rows[:count] if positive else rows[count:]
             found = self._estimates(other, sigma, side)
-            return _composed(found, side, uncond) if positive else _mean(found, side, other)
+            return _composed(found, side, uncond_estimate) if positive else _mean(found, side, x)
 
-        return self.guidance(Estimates(x, sigma, cond, uncond, again))
+        return self.guidance(Estimates(x, sigma, cond_estimate, uncond_estimate, again))
+
+    def latest_uncond(self) -> Tensor:
+        """The clean estimate for the negative prompt in the latest call, (B, C, H, W).
+
+        Raises ValueError where none was made.
+        """
+        if self._latest_uncond is None:
+            raise ValueError("no call has computed the negative prompt")
+        return self._latest_uncond
+
+    def _sides(self, call: int, images: int) -> tuple[list[Told], list[Told]]:
+        """What each image is told in this call, by the prompt and by the negative prompt."""
+        cond = [_told(prompt, call) for prompt in _each(self.cond, images)]
+        if self.uncond is None:
+            return cond, []
+        uncond = [_told(prompt, call) for prompt in _each(self.uncond, images)]
+        if self.padding is not None:
+            pairs = [self.padding(*pair) for pair in zip(cond, uncond, strict=True)]
+            cond, uncond = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        return cond, uncond
 
     def _estimates(self, x: Tensor, sigma: Tensor, rows: Sequence[Row]) -> Tensor:
         groups = by_length(rows)
@@ -150,15 +202,26 @@ class Guided:
         return self.prediction.denoised(output.to(x.dtype), x_rows, sigma)
 
 
-def _parts(prompt: Prompt) -> tuple[Conditioning, ...]:
+def _told(prompt: Prompt, call: int) -> Told:
+    if isinstance(prompt, Timeline):
+        return prompt.at(call)
     return (prompt,) if isinstance(prompt, Conditioning) else tuple(prompt)
 
 
-def _rows(prompts: Sequence[tuple[Conditioning, ...]], images: int, *, positive: bool) -> list[Row]:
+def _each(prompts: Sequence[Prompt], images: int) -> Sequence[Prompt]:
     if len(prompts) not in (1, images):
         raise ValueError(f"{len(prompts)} prompts do not fit a batch of {images} images")
-    each = list(prompts) * images if len(prompts) == 1 else prompts
-    return [Row(i, part, positive) for i, parts in enumerate(each) for part in parts]
+    return [prompts[0]] * images if len(prompts) == 1 else prompts
+
+
+def _rows(told: Sequence[Told], *, positive: bool) -> list[Row]:
+    return [Row(image, part, positive) for image, parts in enumerate(told) for part in parts]
+
+
+def _firsts(rows: Sequence[Row]) -> list[int]:
+    """The index of the first row of each image."""
+    images = [row.image for row in rows]
+    return [images.index(image) for image in sorted(set(images))]
 
 
 def _mean(estimates: Tensor, rows: Sequence[Row], x: Tensor) -> Tensor:
