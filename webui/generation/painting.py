@@ -240,6 +240,7 @@ class Painter:
             uncond=self._text(checkpoint, request.prompt.negative, request.model.clip_skip),
             sampling=sampling,
             seeds=[r.noise for r in requests],
+            unipc=request.unipc,
             start=start,
         )
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from webui.contract.request import Noise, Sampling
+from webui.contract.request import Noise, Sampling, UniPC
 from webui.diffusion.conditioning import Conditioning
 from webui.diffusion.denoiser import Guided
 from webui.diffusion.layers import Check, Report, Watched
 from webui.diffusion.noise import ImageNoise
 from webui.diffusion.prediction import Prediction
-from webui.diffusion.samplers import Sampler, SamplerOptions
+from webui.diffusion.samplers import Sampler, SamplerOptions, UniPCForm
 from webui.diffusion.schedules import (
     Schedule,
     StepRule,
@@ -51,6 +51,7 @@ class Pass:
     uncond: Conditioning
     sampling: Sampling
     seeds: Sequence[Noise]
+    unipc: UniPC
     start: Start | None = None
     hires: bool = False
 
@@ -68,7 +69,7 @@ def run_pass(
     x = _begin(trajectory, prediction, noise.initial(), spec.start)
     if len(trajectory.sigmas) < 2:
         return x
-    scale = spec.sampling.cfg_scale
+    scale = spec.sampling.cfg_scale * spec.sampler.cfg_factor
     levels = tuple(float(sigma) for sigma in trajectory.sigmas)
     layers = join(PassView(checkpoint, scale, levels, spec.hires))
     denoiser = Guided(
@@ -129,7 +130,7 @@ def _noise(checkpoint: Checkpoint, spec: Pass) -> ImageNoise:
 
 
 def _options(spec: Pass, prediction: Prediction, trajectory: Trajectory) -> SamplerOptions:
-    sampling = spec.sampling
+    sampling, unipc = spec.sampling, spec.unipc
     return SamplerOptions(
         eta=sampling.eta,
         s_churn=sampling.s_churn,
@@ -138,4 +139,6 @@ def _options(spec: Pass, prediction: Prediction, trajectory: Trajectory) -> Samp
         s_noise=sampling.s_noise,
         space=prediction,
         noise_range=trajectory.span,
+        model_range=(prediction.sigma_min, prediction.sigma_max) if spec.start is None else None,
+        unipc=UniPCForm(unipc.variant.value, unipc.order, unipc.lower_order_final),
     )
