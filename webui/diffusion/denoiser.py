@@ -18,6 +18,7 @@ from webui.diffusion.conditioning import (
     stack,
 )
 from webui.diffusion.guidance import Estimates, Guidance, cfg
+from webui.diffusion.moments import Moment
 from webui.diffusion.prediction import Prediction
 
 Denoiser: TypeAlias = Callable[[Tensor, Tensor], Tensor]
@@ -29,10 +30,6 @@ All images of a batch share one noise level. Sigma may lie on the CPU whatever d
 Prompt: TypeAlias = Conditioning | Sequence[Conditioning] | Timeline
 """What one image is told: a conditioning, the weighted parts of a composition by AND, or a
 timeline of such parts over the calls of the network."""
-
-Skip: TypeAlias = Callable[[int, Tensor], bool]
-"""`(call, sigma) -> skipped`: whether the call with this number, counted from 0, does without the
-negative prompt."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +113,7 @@ class Guided:
         guidance: Guidance | None = None,
         *,
         padding: Padding | None = None,
-        skip: Skip | None = None,
+        skip: Moment | None = None,
         both_sides: bool = False,
         first_call: int = 0,
     ) -> None:

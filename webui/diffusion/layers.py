@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from webui.diffusion.denoiser import Denoiser
+from webui.diffusion.moments import Moment
 from webui.errors import NumericalError
 
 Report: TypeAlias = Callable[[float, Tensor, float], None]
@@ -23,6 +24,29 @@ class Interrupted(Exception):
         super().__init__(mode)
         self.denoised = denoised  # (B, C, H, W); None if no network call was finished
         self.mode = mode
+
+
+class Switched:
+    """Hands over to another denoiser in mid-run, and never back.
+
+    `second` is asked for when `due` says so of a call, with the number of calls made until then;
+    what makes it may be as dear as loading a model.
+    """
+
+    def __init__(self, first: Denoiser, second: Callable[[int], Denoiser], due: Moment) -> None:
+        self.denoiser = first
+        self.second = second
+        self.due = due
+        self.calls = 0
+        self.switched = False
+
+    def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """The estimate of the denoiser whose turn it is."""
+        if not self.switched and self.due(self.calls, sigma):
+            self.denoiser = self.second(self.calls)
+            self.switched = True
+        self.calls += 1
+        return self.denoiser(x, sigma)
 
 
 class Watched:
