@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from webui.contract.request import Emphasis, Reading
 from webui.errors import InvalidRequest
-from webui.prompts.encoding import encode_prompt, encode_prompts, weighted
+from webui.prompts.encoding import Encoder, encode_prompt, encode_timeline
+from webui.prompts.syntax import Span
 from webui.prompts.tokens import tokenizer_for
 from webui.weights.torchvision_guard import mend_torchvision
 
@@ -67,32 +69,74 @@ def test_more_clip_skip_than_layers_names_the_field(checkpoint) -> None:
     assert caught.value.field == "model.clip_skip"
 
 
-def test_a_weight_scales_its_words_and_leaves_the_mean() -> None:
-    outputs = torch.randn(1, 77, 32, generator=torch.Generator().manual_seed(0)) - 0.5
-    weights = [1.0] * 5 + [1.5] * 3 + [1.0] * 69
-    result = weighted(outputs, weights)
-    assert float(result.mean()) == pytest.approx(float(outputs.mean()), rel=1e-5)
-    ratio = result / outputs
-    assert torch.allclose(ratio[:, 5:8] / ratio[:, :1], torch.tensor(1.5), atol=1e-4)
-
-
-def test_where_the_mean_is_nothing_weights_only_multiply() -> None:
-    outputs = torch.randn(1, 77, 32, generator=torch.Generator().manual_seed(0))
-    outputs -= outputs.mean()
-    weights = [1.0] * 5 + [1.5] * 3 + [1.0] * 69
-    result = weighted(outputs, weights)
-    assert torch.equal(result[:, :5], outputs[:, :5])
-    assert torch.equal(result[:, 5:8], outputs[:, 5:8] * 1.5)
-
-
 def test_weights_of_one_change_no_bit(checkpoint) -> None:
     plain = encode_prompt(checkpoint, "a cat").context
     assert torch.equal(encode_prompt(checkpoint, "a (cat:1.0)").context[0, 0], plain[0, 0])
-    assert torch.equal(weighted(plain, [1.0] * 77), plain)
     assert not torch.equal(encode_prompt(checkpoint, "a (cat:1.3)").context, plain)
 
 
+def test_no_norm_only_multiplies_and_ignore_does_nothing(checkpoint) -> None:
+    plain = encode_prompt(checkpoint, "a cat").context
+    told = {
+        mode: Encoder(checkpoint, Reading(emphasis=mode)).text("a (cat:1.3)").context
+        for mode in Emphasis
+    }
+    # the words are the same but they are tokenized apart, which "a" and "cat" do not notice
+    assert torch.equal(told[Emphasis.IGNORE], plain)
+    assert torch.equal(told[Emphasis.NO_NORM][0, 2], plain[0, 2] * 1.3)
+    assert torch.equal(told[Emphasis.NO_NORM][0, 3:], plain[0, 3:])
+    assert not torch.equal(told[Emphasis.NONE], plain)
+
+
+def test_a_prompt_that_never_changes_is_one_segment(checkpoint) -> None:
+    timeline = encode_timeline(checkpoint, "a cat", Span(20))
+    assert not timeline.changes
+    assert torch.equal(timeline.at(7)[0].context, encode_prompt(checkpoint, "a cat").context)
+
+
+def test_an_edit_tells_its_first_text_one_call_longer(checkpoint) -> None:
+    timeline = encode_timeline(checkpoint, "a [cat:dog:2]", Span(5))
+    cat, dog = (encode_prompt(checkpoint, text).context for text in ("a cat", "a dog"))
+    said = [timeline.at(call)[0].context for call in range(5)]
+    assert all(torch.equal(one, cat) for one in said[:3])
+    assert all(torch.equal(one, dog) for one in said[3:])
+
+
 def test_equal_texts_are_encoded_once(checkpoint) -> None:
-    one, two, three = encode_prompts(checkpoint, ["cat", "dog", "cat"])
-    assert one is three
-    assert one is not two
+    timeline = encode_timeline(checkpoint, "[cat|dog]", Span(6))
+    told = [segment.conditioning for segment in timeline.parts[0].segments]
+    assert len(told) == 6 and len({id(one) for one in told}) == 2
+
+
+def test_the_parts_of_a_composition_have_their_weights(checkpoint) -> None:
+    timeline = encode_timeline(checkpoint, "a cat :1.2 AND a dog :-0.4", Span(5))
+    one, two = timeline.at(0)
+    assert (one.weight, two.weight) == (1.2, -0.4)
+    assert torch.equal(one.context, encode_prompt(checkpoint, "a cat").context)
+    negative = encode_timeline(checkpoint, "a cat AND a dog", Span(5), negative=True)
+    assert len(negative.parts) == 1
+
+
+def test_what_is_said_in_turn_has_one_length(checkpoint) -> None:
+    timeline = encode_timeline(checkpoint, "[cat:cat BREAK dog:2]", Span(5))
+    short = timeline.at(0)[0].context
+    assert short.shape == (1, 154, 32)
+    assert torch.equal(short[:, 77:], encode_prompt(checkpoint, "").context)
+
+
+def test_tags_are_not_encoded(checkpoint) -> None:
+    with_tag = encode_timeline(checkpoint, "a cat<lora:x:1>", Span(5)).at(0)[0].context
+    assert torch.equal(with_tag, encode_prompt(checkpoint, "a cat").context)
+
+
+def test_the_vectors_of_an_embedding_stand_in_the_place_of_its_name(checkpoint) -> None:
+    encoder = checkpoint.text_encoders[0]
+    words = encoder.get_input_embeddings().weight
+    tokenizer = tokenizer_for(checkpoint.vocabularies[0])
+    vectors = words[tokenizer.encode("cat dog")]
+    learned = Encoder(checkpoint, learned={"style": vectors})
+    assert torch.equal(
+        learned.text("a style").context, encode_prompt(checkpoint, "a cat dog").context
+    )
+    assert not words.grad_fn
+    assert torch.equal(learned.text("a cat").context, encode_prompt(checkpoint, "a cat").context)

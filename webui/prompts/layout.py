@@ -9,8 +9,8 @@ from webui.library.vocabularies import BpeVocabulary
 CHUNK = 75
 """Words of a prompt that fit between one start and one end word."""
 
-COMMA_BACKTRACK = Reading().comma_backtrack
-"""How many tokens a full chunk may give back so that the next one starts after a comma."""
+USUAL = Reading()
+"""How prompts are read unless something else is asked for."""
 
 HOLD = 0
 """The id that keeps the place of a learned vector."""

@@ -10,6 +10,7 @@ from webui.contract.request import Emphasis, Reading
 from webui.library.vocabularies import END, START, WORD_END, BpeVocabulary, byte_letters
 from webui.prompts.layout import (
     NO_TRIGGERS,
+    USUAL,
     Chunk,
     Chunks,
     Layout,
@@ -28,8 +29,6 @@ WORDS = (
 
 STRONGER, WEAKER = "(]", ")["
 """Brackets that raised and lowered the weight of all that followed, in the first versions."""
-
-DEFAULT = Reading()
 
 
 class PromptTokenizer:
@@ -74,7 +73,7 @@ class PromptTokenizer:
         return list(self.lay_out(prompt).chunks)
 
     def lay_out(
-        self, prompt: str, reading: Reading = DEFAULT, triggers: Triggers = NO_TRIGGERS
+        self, prompt: str, reading: Reading = USUAL, triggers: Triggers = NO_TRIGGERS
     ) -> Layout:
         """Weigh the words of a prompt that says one thing, and lay its tokens out in chunks."""
         words, emphasis = self.vocabulary, reading.emphasis
