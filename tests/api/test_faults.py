@@ -126,7 +126,7 @@ def test_nearest_names_are_given_as_a_list(client: TestClient) -> None:
         ({"enable_hr": True, "hr_scale": 40}, 422, "hr_scale", "at most 4"),
         ({"enable_hr": True, "hr_sampler_name": "Eulr"}, 404, "hr_sampler_name", "Euler"),
         ({"restore_faces": True}, 422, "restore_faces", "face"),
-        ({"refiner_checkpoint": "x"}, 422, "refiner_checkpoint", "refiner"),
+        ({"refiner_checkpoint": "x"}, 422, "refiner_checkpoint", "checkpoint"),
         ({"script_name": "X/Y/Z plott"}, 422, "script_name", "X/Y/Z plott"),
         (
             {"alwayson_scripts": {"ADetailer": {"args": [True]}}},

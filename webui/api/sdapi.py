@@ -22,7 +22,7 @@ from webui.api.sdapi_options import Options, request_values
 from webui.api.sdapi_requests import Desk, built, read_body, rename_field
 from webui.api.sdapi_table import Img2ImgBody, Mode, Txt2ImgBody
 from webui.contract import infotext
-from webui.contract.request import Blob, GenerationRequest, Source
+from webui.contract.request import Blob, GenerationRequest, Refiner, Source
 from webui.errors import WebuiError
 from webui.images.decode import DecodeLimits, check_header, decode_base64
 from webui.images.storage import read_infotext, read_metadata
@@ -65,7 +65,7 @@ def sdapi_routes(parts: Parts) -> APIRouter:
     options = Options(parts.settings, parts.update_settings, lambda: default_title(parts))
     router.include_router(generation_routes(parts, options, limits))
     router.include_router(control_routes(parts.jobs))
-    router.include_router(option_routes(options))
+    router.include_router(option_routes(parts, options))
     router.include_router(picture_info_routes(parts, limits))
     router.include_router(list_routes(parts))
     return router
@@ -149,16 +149,19 @@ def control_routes(jobs: Jobs) -> APIRouter:
     return router
 
 
-def option_routes(options: Options) -> APIRouter:
+def option_routes(parts: Parts, options: Options) -> APIRouter:
     """The options that this server has, under their older names."""
     router = APIRouter(prefix="/sdapi/v1", tags=["older surface"])
 
     def check(values: Mapping[str, Any]) -> None:
         """Build a request with them, so that a wrong value is refused now and not later."""
-        picture = Source(image=Blob(sha256="0" * 64))
-        base = GenerationRequest().model_copy(update={"source": picture})
+        present = {
+            "source": Source(image=Blob(sha256="0" * 64)),
+            "refiner": Refiner(checkpoint="any"),
+        }
+        base = GenerationRequest().model_copy(update=present)
         for sampler in ("euler", "ddim"):
-            built(base, request_values(values, "img2img", sampler), "img2img")
+            built(base, request_values(values, parts.words(), sampler), "img2img")
 
     @router.get("/options")
     def get_options() -> dict[str, Any]:

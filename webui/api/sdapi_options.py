@@ -2,30 +2,75 @@
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from webui.api.sdapi_samplers import OWN_STEPS, Words
 from webui.contract.fields import get
-from webui.contract.request import NoiseSourceName
-from webui.contract.vocabulary import nearest
+from webui.contract.vocabulary import nearest, resolve
 from webui.errors import InvalidRequest
 from webui.settings import Settings
 
-REQUEST_OPTIONS: Mapping[str, tuple[str, Any]] = {
-    "CLIP_stop_at_last_layers": ("model.clip_skip", 1),
-    "randn_source": ("noise.source", "GPU"),
-    "eta_ancestral": ("sampling.eta", None),
-    "eta_ddim": ("sampling.eta", None),
-    "s_churn": ("sampling.s_churn", 0.0),
-    "s_tmin": ("sampling.s_tmin", 0.0),
-    "s_tmax": ("sampling.s_tmax", 0.0),
-    "s_noise": ("sampling.s_noise", 1.0),
-    "tiling": ("canvas.tiling", False),
-    "initial_noise_multiplier": ("source.noise_multiplier", 1.0),
-    "img2img_fix_steps": ("source.exact_steps", False),
-    "img2img_color_correction": ("source.color_correction", False),
-    "img2img_extra_noise": ("noise.extra", 0.0),
+
+@dataclass(frozen=True)
+class Option:
+    """An older option that changes the picture: our field, the older default, and its words.
+
+    `choices` names the vocabulary of its values; `wins` says that it beats the field of a request
+    where it is not at its default, as the older server had it.
+    """
+
+    path: str
+    default: Any
+    choices: str = ""
+    wins: bool = False
+
+
+REQUEST_OPTIONS: Mapping[str, Option] = {
+    "CLIP_stop_at_last_layers": Option("model.clip_skip", 1),
+    "randn_source": Option("noise.source", "GPU", "noise_sources"),
+    "eta_ancestral": Option("sampling.eta", None),
+    "eta_ddim": Option("sampling.eta", None),
+    "eta_noise_seed_delta": Option("sampling.ensd", 0),
+    "s_churn": Option("sampling.s_churn", 0.0, wins=True),
+    "s_tmin": Option("sampling.s_tmin", 0.0, wins=True),
+    "s_tmax": Option("sampling.s_tmax", 0.0, wins=True),
+    "s_noise": Option("sampling.s_noise", 1.0, wins=True),
+    "s_min_uncond": Option("sampling.skip_negative_below", 0.0),
+    "s_min_uncond_all": Option("sampling.skip_negative_all_steps", False),
+    "skip_early_cond": Option("sampling.skip_negative_until", 0.0),
+    "k_sched_type": Option("", "Automatic", "schedules"),
+    "sigma_min": Option("levels.sigma_min", 0.0),
+    "sigma_max": Option("levels.sigma_max", 0.0),
+    "rho": Option("levels.rho", 0.0),
+    "always_discard_next_to_last_sigma": Option("levels.discard_next_to_last", False),
+    "sgm_noise_multiplier": Option("levels.sgm_noise_multiplier", False),
+    "sd_noise_schedule": Option("levels.zero_terminal_snr", "Default"),
+    "use_downcasted_alpha_bar": Option("levels.downcast_alphas", False),
+    "beta_dist_alpha": Option("levels.beta_alpha", 0.6),
+    "beta_dist_beta": Option("levels.beta_beta", 0.6),
+    "use_old_karras_scheduler_sigmas": Option("", False),
+    "uni_pc_variant": Option("unipc.variant", "bh1", "unipc_variants"),
+    "uni_pc_skip_type": Option("unipc.skip_type", "time_uniform", "unipc_skips"),
+    "uni_pc_order": Option("unipc.order", 3),
+    "uni_pc_lower_order_final": Option("unipc.lower_order_final", True),
+    "enable_emphasis": Option("reading.emphasis", True),
+    "emphasis": Option("reading.emphasis", "Original", "emphases"),
+    "use_old_emphasis_implementation": Option("reading.old_emphasis", False),
+    "use_old_scheduling": Option("reading.old_editing", False),
+    "comma_padding_backtrack": Option("reading.comma_backtrack", 20),
+    "pad_cond_uncond": Option("reading.pad_conds", False),
+    "pad_cond_uncond_v0": Option("reading.pad_conds_v0", False),
+    "refiner_switch_by_sample_steps": Option("refiner.by_sampling_steps", False),
+    "hires_fix_refiner_pass": Option("refiner.hires_pass", "second pass", "refiner_passes"),
+    "use_old_hires_fix_width_height": Option("", False),
+    "tiling": Option("canvas.tiling", False),
+    "initial_noise_multiplier": Option("source.noise_multiplier", 1.0),
+    "img2img_extra_noise": Option("noise.extra", 0.0),
+    "img2img_fix_steps": Option("source.exact_steps", False),
+    "img2img_color_correction": Option("source.color_correction", False),
 }
-"""Options that change the picture: our field, and the older default."""
+"""Options that change the picture; those without a path are read where several fields meet."""
 
 SETTING_OPTIONS: Mapping[str, str] = {
     "sd_model_checkpoint": "engine.checkpoint",
@@ -40,23 +85,14 @@ SETTING_OPTIONS: Mapping[str, str] = {
 
 NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "sd_vae": ("Automatic", "None", "automatic", ""),
-    "eta_noise_seed_delta": (0,),
-    "emphasis": ("Original",),
-    "enable_emphasis": (True,),
-    "use_old_scheduling": (False,),
-    "use_old_emphasis_implementation": (False,),
-    "k_sched_type": ("Automatic",),
-    "sigma_min": (0,),
-    "sigma_max": (0,),
-    "rho": (0,),
-    "always_discard_next_to_last_sigma": (False,),
     "token_merging_ratio": (0,),
     "token_merging_ratio_img2img": (0,),
     "token_merging_ratio_hr": (0,),
     "face_restoration": (False,),
     "inpainting_mask_weight": (1,),
-    "s_min_uncond": (0,),
-    "sd_noise_schedule": ("Default",),
+    "enable_quantization": (False,),
+    "no_dpmpp_sde_batch_determinism": (False,),
+    "hires_fix_use_firstpass_conds": (False,),
     "sd_vae_encode_method": ("Full",),
     "sd_vae_decode_method": ("Full",),
     "sd_hypernetwork": ("None", ""),
@@ -68,12 +104,12 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
 HARMLESS = frozenset(
     {
         "api_enable_requests", "api_forbid_local_requests", "api_useragent", "auto_backcompat",
-        "batch_cond_uncond", "code_former_weight", "comma_padding_backtrack", "do_not_show_images",
+        "batch_cond_uncond", "code_former_weight", "do_not_show_images",
         "export_for_4chan", "face_restoration_model", "filter_nsfw", "grid_format", "grid_save",
         "grid_only_if_multiple", "include_init_images", "infotext_styles",
         "interrogate_keep_models_in_memory",
         "keep_filters", "live_previews_enable", "live_preview_refresh_period", "memmon_poll_rate",
-        "pad_cond_uncond", "return_grid", "return_mask", "return_mask_composite", "samples_save",
+        "return_grid", "return_mask", "return_mask_composite", "samples_save",
         "save_images_before_color_correction", "save_images_before_face_restoration",
         "save_images_before_highres_fix", "save_images_replace_action", "save_init_img",
         "save_mask", "save_mask_composite", "save_selected_only", "save_to_dirs", "save_txt",
@@ -109,7 +145,7 @@ class Options:
         settings = self._settings()
         values = {name: get(settings, path) for name, path in SETTING_OPTIONS.items()}
         values["sd_model_checkpoint"] = values["sd_model_checkpoint"] or self._default_checkpoint()
-        older = {name: default for name, (_, default) in REQUEST_OPTIONS.items()}
+        older = {name: option.default for name, option in REQUEST_OPTIONS.items()}
         return values | older | self.remembered()
 
     def remembered(self) -> dict[str, Any]:
@@ -150,26 +186,46 @@ def check_known(name: str, value: Any, prefix: str = "") -> None:
     raise InvalidRequest(f"{prefix}{name}", f"There is no option called {name!r}.{offer}")
 
 
-def request_values(options: Mapping[str, Any], mode: str, sampler: str) -> dict[str, Any]:
-    """The fields of a request that options fill, by path."""
+def request_values(options: Mapping[str, Any], words: Words, sampler: str) -> dict[str, Any]:
+    """The fields of a request that options fill, by path; absent parts are not looked after.
+
+    `sampler` decides which of the two etas counts. Raises NotFound for an unknown word.
+    """
     values: dict[str, Any] = {}
     for name, value in options.items():
-        path = REQUEST_OPTIONS[name][0] if name in REQUEST_OPTIONS else ""
+        option = REQUEST_OPTIONS.get(name)
         if name == "sd_model_checkpoint" and value:
-            path = "model.checkpoint"
-        if not path or (path.startswith("source.") and mode != "img2img"):
+            values["model.checkpoint"] = value
+        if option is None or not option.path:
             continue
-        if path == "sampling.eta" and (name == "eta_ddim") != (sampler == "ddim"):
+        if option.path == "sampling.eta" and (name == "eta_ddim") != (sampler in OWN_STEPS):
             continue
-        values[path] = noise_source(value) if path == "noise.source" else value
+        values[option.path] = _read(name, option, value, words)
     return values
 
 
-def noise_source(value: object) -> NoiseSourceName:
-    """Our noise source for the older name (CPU, GPU or NV)."""
-    try:
-        return NoiseSourceName(str(value).lower())
-    except ValueError:
-        raise InvalidRequest(
-            "override_settings.randn_source", "randn_source must be CPU, GPU or NV."
-        ) from None
+def winning(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the options that beat a request's own fields."""
+    return {
+        name: value
+        for name, value in options.items()
+        if name in REQUEST_OPTIONS
+        and REQUEST_OPTIONS[name].wins
+        and value != REQUEST_OPTIONS[name].default
+    }
+
+
+def older_option_names() -> dict[str, str]:
+    """What the older surface calls each of our fields that only its options reach."""
+    return {o.path: f"override_settings.{name}" for name, o in REQUEST_OPTIONS.items() if o.path}
+
+
+def _read(name: str, option: Option, value: Any, words: Words) -> Any:
+    if name == "enable_emphasis":
+        return "original" if value else "none"
+    if name == "sd_noise_schedule":
+        return value == "Zero Terminal SNR"
+    if option.choices:
+        field = f"override_settings.{name}"
+        return resolve(name, words[option.choices], str(value), field).id
+    return value

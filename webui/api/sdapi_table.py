@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, create_model
 
+from webui.api.sdapi_options import older_option_names
+
 Mode = Literal["txt2img", "img2img"]
 
 
@@ -57,7 +59,7 @@ BASE = (
     Row("seed_resize_from_w", Whole, -1, "noise.resize_from_width", or_off),
     Row("sampler_name", str, None, note="Takes the place of sampler_index."),
     Row("sampler_index", str, "Euler", note="A combined name (DPM++ 2M Karras) is taken apart."),
-    Row("scheduler", str, None),
+    Row("scheduler", str, None, note="Absent: read as before 1.9, by the sampler's name."),
     Row("batch_size", Whole, 1, "canvas.batch_size"),
     Row("n_iter", Whole, 1, "canvas.batch_count"),
     Row("steps", Whole, 50, "sampling.steps"),
@@ -67,15 +69,15 @@ BASE = (
     Row("restore_faces", bool, None),
     Row("tiling", bool, None, "canvas.tiling"),
     Row("eta", Real, None, "sampling.eta"),
-    Row("s_min_uncond", Real, None),
+    Row("s_min_uncond", Real, None, "sampling.skip_negative_below"),
     Row("s_churn", Real, None, "sampling.s_churn"),
     Row("s_tmax", Real, None, "sampling.s_tmax"),
     Row("s_tmin", Real, None, "sampling.s_tmin"),
     Row("s_noise", Real, None, "sampling.s_noise"),
     Row("override_settings", Args, None, note="Options for this request alone."),
     Row("override_settings_restore_afterwards", bool, True, note="Always so; false does nothing."),
-    Row("refiner_checkpoint", str, None),
-    Row("refiner_switch_at", Real, None),
+    Row("refiner_checkpoint", str, None, note='"None" or nothing: no refiner.'),
+    Row("refiner_switch_at", Real, None, "refiner.switch_at"),
     Row("disable_extra_networks", bool, False),
     Row("comments", Args, None),
     Row("do_not_save_samples", bool, False, note="Every picture is filed under outputs."),
@@ -99,6 +101,7 @@ TXT2IMG = (
     Row("hr_resize_x", Whole, 0, "hires.width", or_off),
     Row("hr_resize_y", Whole, 0, "hires.height", or_off),
     Row("hr_checkpoint_name", str, None),
+    Row("hr_cfg", Real, None, "hires.cfg_scale", note="Absent: as in the first pass."),
     Row("hr_sampler_name", str, None),
     Row("hr_scheduler", str, None),
     Row("hr_prompt", str, "", "hires.prompt"),
@@ -131,13 +134,12 @@ OTHER_NAMES: Mapping[str, str] = {
     "hires.sampler": "hr_sampler_name",
     "hires.schedule": "hr_scheduler",
     "hires.denoising_strength": "denoising_strength",
+    "hires.checkpoint": "hr_checkpoint_name",
+    "refiner.checkpoint": "refiner_checkpoint",
     "source.image": "init_images",
     "source.resize_mode": "resize_mode",
     "prompt.styles": "styles",
     "model.checkpoint": "override_settings.sd_model_checkpoint",
-    "model.clip_skip": "override_settings.CLIP_stop_at_last_layers",
-    "noise.source": "override_settings.randn_source",
-    "source.exact_steps": "override_settings.img2img_fix_steps",
     "script.name": "script_name",
     "script.args": "script_args",
     "effects": "alwayson_scripts",
@@ -146,7 +148,11 @@ OTHER_NAMES: Mapping[str, str] = {
 
 def older_names(mode: Mode) -> dict[str, str]:
     """What the older surface calls each of our fields."""
-    return dict(OTHER_NAMES) | {row.path: row.name for row in ROWS[mode] if row.path}
+    return (
+        older_option_names()
+        | dict(OTHER_NAMES)
+        | {row.path: row.name for row in ROWS[mode] if row.path}
+    )
 
 
 def make_body(name: str, mode: Mode) -> type[BaseModel]:

@@ -46,9 +46,12 @@ def modernise(info: Infotext, words: Words) -> Infotext:
             fields.pop(key, None)
     tags, fields = _network_tags(fields)
     fields = _first_pass_size(fields)
+    # A text that knows of schedules means "the same" where the second pass has none.
+    pairs = _PAIRS[:1] if "Schedule type" in fields else _PAIRS
     for sampler, schedule in _PAIRS:
         fields = _other_names(fields, sampler, schedule, words)
         fields = _schedule_in_name(fields, sampler, schedule, words)
+    for sampler, schedule in pairs:
         fields = _old_plain_name(fields, sampler, schedule, words)
     fields = _comfy(_old_rules(fields, info))
     return Infotext(info.prompt + tags, info.negative_prompt, fields)
@@ -121,9 +124,10 @@ def _old_plain_name(
     if schedule in fields or sampler not in fields or not meant_uniform(fields):
         return fields
     word = find(words.get("samplers", ()), fields[sampler].strip())
-    if word is None or word.label.casefold() not in PLAIN_MEANT_UNIFORM:
+    if word is None:
         return fields
-    return {**fields, schedule: "Uniform"}
+    plain = word.label.casefold() in PLAIN_MEANT_UNIFORM
+    return {**fields, schedule: "Uniform" if plain else "Automatic"}
 
 
 def _other_names(
@@ -184,12 +188,17 @@ def _first_pass_size(fields: dict[str, str]) -> dict[str, str]:
         return fields
     result = {key: v for key, v in fields.items() if not key.startswith("First pass size-")}
     if first == [0, 0] and min(size) > 0:
-        scale = math.sqrt(512 * 512 / (size[0] * size[1]))
-        first = [math.ceil(scale * side / 64) * 64 for side in size]
+        first = [*first_pass_size(size[0], size[1])]
     for side, length in enumerate(first, start=1):
         result[f"Hires resize-{side}"] = result[f"Size-{side}"]
         result[f"Size-{side}"] = str(length)
     return result
+
+
+def first_pass_size(width: int, height: int) -> tuple[int, int]:
+    """The size that the oldest hires fix painted at first: about 512 x 512, in steps of 64."""
+    scale = math.sqrt(512 * 512 / (width * height))
+    return math.ceil(scale * width / 64) * 64, math.ceil(scale * height / 64) * 64
 
 
 def _network_tags(fields: dict[str, str]) -> tuple[str, dict[str, str]]:

@@ -24,7 +24,7 @@ from webui.contract.vocabulary import find
 
 _RESET_BY_ANY_TEXT = (
     "model.clip_skip", "sampling.schedule", "sampling.ensd", "sampling.skip_", "noise.variation_",
-    "noise.resize_", "noise.source", "reading.", "levels.", "unipc.",
+    "noise.resize_", "noise.source", "noise.extra", "reading.", "levels.", "unipc.",
 )  # fmt: skip
 _ABSENT_PARTS = ("source.", "hires.", "refiner.")
 _TITLE = re.compile(r"(?P<name>.+?) ?\[(?P<hash>[0-9a-fA-F]{8,64})\]")
