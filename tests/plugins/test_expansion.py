@@ -73,6 +73,15 @@ def test_styles_are_applied_to_items_and_kept_in_the_request(planner: Planner) -
     assert plan.items[0].request.prompt.positive == "a cat!"
 
 
+def test_prompts_of_the_hires_pass_are_styled_where_they_are_given(planner: Planner) -> None:
+    wish = {"hires.prompt": "a dog", "hires.negative_prompt": ""}
+    settled, plan = planner.plan(nest(GenerationRequest(), wish))
+    hires, written = plan.items[0].request.hires, settled.hires
+    assert hires is not None and written is not None
+    assert (hires.prompt, hires.negative_prompt) == ("a dog!", "")
+    assert written.prompt == "a dog"
+
+
 def test_too_many_items_are_refused_with_the_limit(planner: Planner) -> None:
     with pytest.raises(TooLarge, match="100"):
         planner.plan(replace(GenerationRequest(), "canvas.batch_count", 101))

@@ -13,12 +13,12 @@ from webui.prompts.syntax import NetworkTag, Span, compose, cut_tags, strip_comm
     ("prompt", "left"),
     [
         ("a cat", "a cat"),
-        ("a cat # not a dog", "a cat \n"),
+        ("a cat # not a dog", "a cat"),
         ("a\n# b\nc", "a\nc"),
-        ("# a\nb", "\nb"),
+        ("# a\nb", "b"),
         ("a # b\nc", "a \nc"),
-        ("red #ff0000, big", "red \n"),
-        ("#", "\n"),
+        ("red #ff0000, big", "red"),
+        ("#", ""),
     ],
 )
 def test_a_comment_runs_to_the_end_of_its_line(prompt: str, left: str) -> None:
@@ -110,8 +110,8 @@ def test_a_negative_prompt_knows_edits_but_neither_tags_nor_and() -> None:
     (part,) = wording.parts
     assert part.weight == 1.0 and wording.networks == ()
     assert [text for _, text in part.segments] == [
-        "a AND <lora:x> :0.5 \n",
-        "b AND <lora:x> :0.5 \n",
+        "a AND <lora:x> :0.5",
+        "b AND <lora:x> :0.5",
     ]
 
 

@@ -35,6 +35,7 @@ from webui.plugins.expansion import Planner
 from webui.plugins.manager import PluginManager, StartRecord
 from webui.plugins.vocabularies import VocabularyBook
 from webui.prompts.styles import StyleBook
+from webui.prompts.syntax import strip_comments
 from webui.scripts.builtin import BuiltinScripts
 from webui.settings import Settings, SettingsFile
 
@@ -142,7 +143,7 @@ def build_jobs(
     planner = Planner(
         book.words,
         plugins.scripts,
-        lambda prompt: with_styles(styles, prompt),
+        lambda prompt: say(styles, prompt),
         settings.limits.max_items,
         settings.limits.max_pixels,
         more_words=lambda: book.wait_for_report(WORKER_SECONDS),
@@ -206,10 +207,10 @@ def limits_of(settings: Settings) -> DecodeLimits:
     return DecodeLimits(max_bytes=limits.max_upload_mb * 2**20, max_pixels=limits.max_pixels)
 
 
-def with_styles(styles: StyleBook, prompt: Prompt) -> Prompt:
-    """The prompt with its styles worked in."""
+def say(styles: StyleBook, prompt: Prompt) -> Prompt:
+    """The prompt as it is painted and noted: styles worked in, comments taken out."""
     positive, negative = styles.merge(prompt.positive, prompt.negative, prompt.styles)
-    return Prompt(positive=positive, negative=negative)
+    return Prompt(positive=strip_comments(positive), negative=strip_comments(negative))
 
 
 def native_size(file: ModelFile) -> tuple[int, int] | None:

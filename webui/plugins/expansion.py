@@ -32,6 +32,7 @@ NAMED = {
 class Planner:
     """Turns requests into plans by what is on offer now.
 
+    `say` works styles into a prompt and takes comments out.
     `more_words` is asked when a name is unknown: it may wait for a worker that has yet to tell
     what its extensions bring, and returns whether anything new can be known.
     """
@@ -40,7 +41,7 @@ class Planner:
         self,
         words: Words,
         scripts: Registry[Script[Any]],
-        apply_styles: Callable[[Prompt], Prompt],
+        say: Callable[[Prompt], Prompt],
         max_items: int,
         max_pixels: int,
         more_words: Callable[[], bool] = lambda: False,
@@ -48,7 +49,7 @@ class Planner:
         self._more_words = more_words
         self._words = words
         self._scripts = scripts
-        self._apply_styles = apply_styles
+        self._say = say
         self._max_items = max_items
         self._max_pixels = max_pixels
 
@@ -59,8 +60,7 @@ class Planner:
         """
         settled = settle_seeds(self._settled(request))
         self._check_sizes(settled)
-        concrete = settled.model_copy(update={"prompt": self._apply_styles(settled.prompt)})
-        items = self._expand(concrete)
+        items = self._expand(self._said(settled))
         if len(items) > self._max_items:
             raise TooLarge(
                 "canvas.batch_count",
@@ -75,6 +75,22 @@ class Planner:
             if not self._more_words():
                 raise
             return self._settle_names(request)
+
+    def _said(self, request: GenerationRequest) -> GenerationRequest:
+        """The request with its prompts as they are painted; styles stay known in the job's own."""
+        said = request.model_copy(update={"prompt": self._say(request.prompt)})
+        hires, styles = request.hires, request.prompt.styles
+        if hires is None:
+            return said
+        second = self._say(
+            Prompt(positive=hires.prompt, negative=hires.negative_prompt, styles=styles)
+        )
+        values: dict[str, Any] = {}  # an empty prompt there means: as in the first pass
+        if hires.prompt:
+            values["hires.prompt"] = second.positive
+        if hires.negative_prompt:
+            values["hires.negative_prompt"] = second.negative
+        return nest(said, values)
 
     def _expand(self, request: GenerationRequest) -> Sequence[Item]:
         call = request.script
