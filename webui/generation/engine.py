@@ -20,6 +20,7 @@ from webui.contract.worker import Check, Emit, EngineConfig, Inputs
 from webui.diffusion.layers import Interrupted
 from webui.diffusion.samplers import Sampler, builtin_samplers
 from webui.diffusion.schedules import Schedule, builtin_schedules
+from webui.effects.builtin import BuiltinEffects
 from webui.generation.effects import EffectDesk
 from webui.generation.latents import needs_tiles
 from webui.generation.painting import Painter
@@ -161,6 +162,7 @@ def make_engine(config: EngineConfig) -> PaintingEngine:
     """The engine of this process: plugins loaded, device chosen, no model in memory yet."""
     plugins = PluginManager("engine")
     plugins.add("builtin", BuiltinEngine(), __version__)
+    plugins.add("effects", BuiltinEffects(), __version__)
     if config.extensions_dir is not None and not config.safe:
         record = StartRecord(config.data_dir / "loading-engine.txt")
         plugins.load_folder(config.extensions_dir, config.disabled, record)

@@ -56,8 +56,8 @@ class PassView:
         return min(max(passed - 1, 0), self.steps - 1)
 
     def fraction(self, sigma: Any) -> float:
-        """The share of the steps, in [0, 1), that come before the one of `sigma`."""
-        return self.step(sigma) / self.steps
+        """How far the pass is in the step of `sigma`: 0 in the first, 1 in the last."""
+        return self.step(sigma) / max(self.steps - 1, 1)
 
 
 @dataclass(frozen=True, eq=False)

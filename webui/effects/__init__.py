@@ -1,0 +1,1 @@
+"""Built-in always-on effects, registered through the public door; forms are torch-free."""
