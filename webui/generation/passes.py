@@ -1,7 +1,7 @@
 """One trip through the sampling loop; a hires fix is two of them, an img2img is one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -79,9 +79,10 @@ def run_pass(
         [spec.uncond],
         scale,
         guidance=layers.guidance(scale),
+        both_sides=spec.sampler.needs_uncond,
     )
     watched = Watched(layers.wrap(denoiser), report, check, trajectory.sigmas)
-    options = _options(spec, prediction, trajectory)
+    options = replace(_options(spec, prediction, trajectory), last_uncond=denoiser.latest_uncond)
     return spec.sampler.sample(watched, x, trajectory.sigmas, noise, options)
 
 
