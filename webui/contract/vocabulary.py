@@ -36,6 +36,9 @@ SAMPLERS = (
     Word(id="unipc", label="UniPC"),
     Word(id="lcm", label="LCM", aliases=("k_lcm",)),
 )
+SECOND_ORDER = frozenset({"dpmpp_sde", "dpmpp_2s_a", "heun", "dpm2", "dpm2_a", "restart"})
+"""Samplers that call the network twice a step; schedules of prompts count their calls."""
+
 SCHEDULES = (
     Word(id="automatic", label="Automatic"),
     Word(id="uniform", label="Uniform"),
