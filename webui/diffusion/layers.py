@@ -1,7 +1,7 @@
 """Denoisers around denoisers: each has the sampler's own view, `(x, sigma) -> denoised`."""
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Generic, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
@@ -26,14 +26,17 @@ class Interrupted(Exception):
         self.mode = mode
 
 
-class Switched:
+D = TypeVar("D", bound=Denoiser)
+
+
+class Switched(Generic[D]):
     """Hands over to another denoiser in mid-run, and never back.
 
     `second` is asked for when `due` says so of a call, with the number of calls made until then;
     what makes it may be as dear as loading a model.
     """
 
-    def __init__(self, first: Denoiser, second: Callable[[int], Denoiser], due: Moment) -> None:
+    def __init__(self, first: D, second: Callable[[int], D], due: Moment) -> None:
         self.denoiser = first
         self.second = second
         self.due = due

@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any, cast
 
 import torch
@@ -23,7 +22,9 @@ from webui.diffusion.schedules import Schedule, builtin_schedules
 from webui.effects.builtin import BuiltinEffects
 from webui.generation.effects import EffectDesk
 from webui.generation.latents import needs_tiles
+from webui.generation.models import Models
 from webui.generation.painting import Painter
+from webui.generation.sources import corrected
 from webui.generation.watching import Watch
 from webui.images.storage import encode_image, media_type_of
 from webui.library.catalog import Catalog, ModelFile
@@ -78,6 +79,10 @@ class PaintingEngine:
 
         Raises WebuiError; a cancel ends in `Finished` events, not in an exception.
         """
+        if len(items) > 1 and not self._painter.packs(items[0].request):
+            for item in items:
+                self.run([item], inputs, emit, check)
+            return
         started = time.perf_counter()
         config = self._config
         indices = [item.index for item in items]
@@ -98,26 +103,26 @@ class PaintingEngine:
         requests = [self._effects.prepared(item.request) for item in items]
         request = requests[0]
         watch.enter("loading the model", 0.0, 0.0)
-        file, checkpoint = self._checkpoint(request)
         with ExitStack() as patched, torch.inference_mode():
-            tiling = [Tiling()] if request.canvas.tiling else []
-            for patch in [*tiling, *self._effects.patches(request)]:
-                patched.enter_context(patch.apply(checkpoint))
+            models = self._models(request, patched)
+            file, checkpoint = models.open(request.model.checkpoint)
             join = self._effects.joining(request)
-            painted = self._painter.paint(checkpoint, requests, inputs, join, watch)
+            painted = self._painter.paint(models, requests, inputs, join, watch)
             watch.enter("decoding", 0.95, 1.0)
-            images = self._painter.decode(checkpoint, painted, request.canvas.tiling)
+            images = self._painter.decode(painted, request.canvas.tiling)
         for item, own, image in zip(items, requests, images, strict=True):
             finished = self._effects.finished(image, own)
+            if painted.latent is not None:
+                finished = corrected(finished, own, inputs)
             execution = self._execution(file, checkpoint, finished, own, len(items))
             emit(self._artifact(item, own, finished, execution))
         return painted.stopped
 
-    def _checkpoint(self, request: GenerationRequest) -> tuple[ModelFile, Checkpoint]:
-        name = request.model.checkpoint or self._config.default_checkpoint
-        found = self._catalog.resolve(name)
-        file = replace(found, sha256=self._catalog.hashes.sha256(found.weights))
-        return file, self._residency.checkpoint(file)
+    def _models(self, request: GenerationRequest, stack: ExitStack) -> Models:
+        tiling = [Tiling()] if request.canvas.tiling else []
+        patches = [*tiling, *self._effects.patches(request)]
+        load, default = self._residency.checkpoint, self._config.default_checkpoint
+        return Models(self._catalog, load, default, patches, stack)
 
     def _execution(
         self,
@@ -142,7 +147,8 @@ class PaintingEngine:
         self, item: Item, request: GenerationRequest, image: Image.Image, execution: Execution
     ) -> Artifact:
         words = merged(builtin(), self._plugins.words())
-        text = infotext.write(request, execution, __version__, words)
+        forms = [effect.form for effect in self._plugins.effects]
+        text = infotext.write(request, execution, __version__, words, forms)
         config = self._config
         embedded = text if config.infotext else ""
         data = encode_image(image, config.format, embedded, config.quality)

@@ -59,6 +59,11 @@ def decode(checkpoint: Checkpoint, latent: Tensor, tile_pixels: int) -> Tensor:
     return _finite(pixels.float(), "decoding the picture")
 
 
+def decode_images(checkpoint: Checkpoint, latent: Tensor, tile_pixels: int) -> list[Image.Image]:
+    """The pictures of clean latents (B, C, h, w), decoded one by one."""
+    return [to_image(decode(checkpoint, one.unsqueeze(0), tile_pixels)[0]) for one in latent]
+
+
 def needs_tiles(width: int, height: int, tile_pixels: int) -> bool:
     """Whether a picture of this size goes through the VAE in tiles."""
     return 0 < tile_pixels < width * height

@@ -1,25 +1,28 @@
 """One trip through the sampling loop; a hires fix is two of them, an img2img is one."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from torch import Tensor
 
-from webui.contract.request import Noise, Sampling, UniPC
-from webui.diffusion.conditioning import Conditioning
+from webui.contract.request import Levels, Noise, Sampling, UniPC
 from webui.diffusion.denoiser import Guided
-from webui.diffusion.layers import Check, Report, Watched
+from webui.diffusion.layers import Check, Report, Switched, Watched
+from webui.diffusion.moments import refiner_is_due, skipped_negative
 from webui.diffusion.noise import ImageNoise
-from webui.diffusion.prediction import Prediction
+from webui.diffusion.prediction import DiscretePrediction, Prediction
 from webui.diffusion.samplers import Sampler, SamplerOptions, UniPCForm
 from webui.diffusion.schedules import (
     Schedule,
+    ScheduleOptions,
     StepRule,
     Trajectory,
+    count_steps,
     full_trajectory,
     img2img_sigmas,
 )
-from webui.generation.effects import Join
+from webui.generation.effects import Join, Layers
+from webui.generation.texts import Words
 from webui.plugins.effects import PassView
 from webui.weights.checkpoint import Checkpoint
 
@@ -36,6 +39,21 @@ class Start:
 
 
 @dataclass(frozen=True, eq=False)
+class Refinement:
+    """A checkpoint that takes over in mid-pass.
+
+    Attributes:
+        switch_at: the share of the pass after which it does.
+        by_calls: count calls of the network, not noise levels.
+        open: loads it and reads the prompts with it, at that moment.
+    """
+
+    switch_at: float
+    by_calls: bool
+    open: Callable[[], tuple[Checkpoint, Words]]
+
+
+@dataclass(frozen=True, eq=False)
 class Pass:
     """Everything that one pass needs; sizes are in latent cells.
 
@@ -47,13 +65,22 @@ class Pass:
     sampler: Sampler
     schedule: Schedule
     steps: int
-    cond: Conditioning
-    uncond: Conditioning
+    words: Words
     sampling: Sampling
-    seeds: Sequence[Noise]
+    levels: Levels
     unipc: UniPC
+    seeds: Sequence[Noise]
     start: Start | None = None
+    refinement: Refinement | None = None
     hires: bool = False
+
+    @property
+    def calls(self) -> int:
+        """Calls of the network as the older UI plans them, whatever the solver makes of it."""
+        steps = self.steps
+        if self.start is not None:
+            steps = count_steps(steps, self.start.strength, self.start.rule)[1] + 1
+        return steps * (2 if self.sampler.second_order else 1)
 
 
 def run_pass(
@@ -63,55 +90,121 @@ def run_pass(
 
     Raises Interrupted, holding the last estimate, when `check` asks for it, and NumericalError.
     """
-    prediction = spec.sampler.adapt(checkpoint.prediction)
+    prediction = _prediction(checkpoint, spec)
     noise = _noise(checkpoint, spec)
-    trajectory = _trajectory(checkpoint, spec)
-    x = _begin(trajectory, prediction, noise.initial(), spec.start)
+    trajectory = plan_pass(checkpoint, spec)
+    x = _begin(trajectory, prediction, noise.initial(), spec)
     if len(trajectory.sigmas) < 2:
         return x
-    scale = spec.sampling.cfg_scale * spec.sampler.cfg_factor
     levels = tuple(float(sigma) for sigma in trajectory.sigmas)
-    layers = join(PassView(checkpoint, scale, levels, spec.hires))
-    denoiser = Guided(
-        layers.network(checkpoint.network),
-        prediction,
-        [spec.cond],
-        [spec.uncond],
-        scale,
-        guidance=layers.guidance(scale),
-        both_sides=spec.sampler.needs_uncond,
+    scale = spec.sampling.cfg_scale * spec.sampler.cfg_factor
+
+    def layers_over(network_of: Checkpoint) -> Layers:
+        return join(PassView(network_of, scale, levels, spec.hires))
+
+    layers = layers_over(checkpoint)
+
+    def hand_over(calls: int) -> Guided:
+        assert spec.refinement is not None
+        refiner, words = spec.refinement.open()
+        return _guided(refiner, words, spec, layers_over(refiner), calls)
+
+    relay = Switched(
+        _guided(checkpoint, spec.words, spec, layers, 0), hand_over, _due(spec, prediction)
     )
-    watched = Watched(layers.wrap(denoiser), report, check, trajectory.sigmas)
-    options = replace(_options(spec, prediction, trajectory), last_uncond=denoiser.latest_uncond)
+    watched = Watched(layers.wrap(relay), report, check, trajectory.sigmas)
+    options = _options(spec, prediction, trajectory, lambda: relay.denoiser.latest_uncond())
     return spec.sampler.sample(watched, x, trajectory.sigmas, noise, options)
 
 
-def count_steps(checkpoint: Checkpoint, spec: Pass) -> int:
-    """How many steps the pass will run."""
-    return len(_trajectory(checkpoint, spec).sigmas) - 1
-
-
-def _trajectory(checkpoint: Checkpoint, spec: Pass) -> Trajectory:
-    if spec.start is None:
-        return full_trajectory(spec.sampler, spec.schedule, spec.steps, checkpoint.prediction)
+def plan_pass(checkpoint: Checkpoint, spec: Pass) -> Trajectory:
+    """The noise levels that the pass will visit."""
+    prediction, options = _levelled(checkpoint, spec), _schedule_options(checkpoint, spec)
+    start = spec.start
+    if start is None:
+        return full_trajectory(spec.sampler, spec.schedule, spec.steps, prediction, options)
     return img2img_sigmas(
         spec.sampler,
         spec.schedule,
         spec.steps,
-        spec.start.strength,
-        checkpoint.prediction,
-        rule=spec.start.rule,
-        zero_runs_one=spec.start.zero_runs_one,
+        start.strength,
+        prediction,
+        options,
+        start.rule,
+        start.zero_runs_one,
     )
 
 
-def _begin(
-    trajectory: Trajectory, prediction: Prediction, noise: Tensor, start: Start | None
-) -> Tensor:
+def _guided(
+    checkpoint: Checkpoint, words: Words, spec: Pass, layers: Layers, first_call: int
+) -> Guided:
+    """The guided network of a checkpoint, from the call `first_call` on."""
+    sampling, sampler = spec.sampling, spec.sampler
+    prediction = _prediction(checkpoint, spec)
+    scale = sampling.cfg_scale * sampler.cfg_factor
+    return Guided(
+        layers.network(checkpoint.network),
+        prediction,
+        [words.cond],
+        [words.uncond],
+        scale,
+        guidance=layers.guidance(scale),
+        padding=words.padding,
+        skip=skipped_negative(
+            sampling.skip_negative_below,
+            sampling.skip_negative_all_steps,
+            sampling.skip_negative_until,
+            spec.calls,
+            prediction.timestep if sampler.unit_start else None,
+        ),
+        both_sides=sampler.needs_uncond,
+        first_call=first_call,
+    )
+
+
+def _due(spec: Pass, prediction: Prediction) -> Callable[[int, Tensor], bool]:
+    if spec.refinement is None:
+        return lambda call, sigma: False
+    refinement = spec.refinement
+    return refiner_is_due(refinement.switch_at, refinement.by_calls, spec.calls, prediction)
+
+
+def _prediction(checkpoint: Checkpoint, spec: Pass) -> Prediction:
+    return spec.sampler.adapt(_levelled(checkpoint, spec))
+
+
+def _levelled(checkpoint: Checkpoint, spec: Pass) -> Prediction:
+    """The checkpoint's prediction with its table of noise levels as it was asked for."""
+    prediction = checkpoint.prediction
+    if not isinstance(prediction, DiscretePrediction):
+        return prediction
+    if spec.levels.downcast_alphas:
+        prediction = prediction.downcast()
+    return prediction.ending_in_noise() if spec.levels.zero_terminal_snr else prediction
+
+
+def _schedule_options(checkpoint: Checkpoint, spec: Pass) -> ScheduleOptions:
+    levels = spec.levels
+    return ScheduleOptions(
+        sigma_min=levels.sigma_min or None,
+        sigma_max=levels.sigma_max or None,
+        rho=levels.rho or None,
+        discard_next_to_last=levels.discard_next_to_last,
+        sgm_noise=levels.sgm_noise_multiplier,
+        beta_alpha=levels.beta_alpha,
+        beta_beta=levels.beta_beta,
+        skip=spec.unipc.skip_type.value,
+        family=checkpoint.family.name,
+    )
+
+
+def _begin(trajectory: Trajectory, prediction: Prediction, noise: Tensor, spec: Pass) -> Tensor:
+    start = spec.start
     if start is None:
         return trajectory.begin(prediction, noise)
     latent = start.latent.to(noise).expand_as(noise)
-    return trajectory.begin(prediction, noise * start.noise_multiplier, latent)
+    noise = noise * start.noise_multiplier
+    return trajectory.begin(prediction, noise, latent, spec.seeds[0].extra)
 
 
 def _noise(checkpoint: Checkpoint, spec: Pass) -> ImageNoise:
@@ -125,12 +218,15 @@ def _noise(checkpoint: Checkpoint, spec: Pass) -> ImageNoise:
         seed_resize_from=(
             (first.resize_from_height // 8, first.resize_from_width // 8) if resized else None
         ),
+        step_delta=spec.sampling.ensd,
         source=first.source.value,
         device=checkpoint.device,
     )
 
 
-def _options(spec: Pass, prediction: Prediction, trajectory: Trajectory) -> SamplerOptions:
+def _options(
+    spec: Pass, prediction: Prediction, trajectory: Trajectory, last_uncond: Callable[[], Tensor]
+) -> SamplerOptions:
     sampling, unipc = spec.sampling, spec.unipc
     return SamplerOptions(
         eta=sampling.eta,
@@ -141,5 +237,6 @@ def _options(spec: Pass, prediction: Prediction, trajectory: Trajectory) -> Samp
         space=prediction,
         noise_range=trajectory.span,
         model_range=(prediction.sigma_min, prediction.sigma_max) if spec.start is None else None,
+        last_uncond=last_uncond,
         unipc=UniPCForm(unipc.variant.value, unipc.order, unipc.lower_order_final),
     )

@@ -1,0 +1,52 @@
+"""The prompts of a pass, encoded over its calls; what was read once is remembered."""
+
+from dataclasses import dataclass
+
+from webui.contract.request import GenerationRequest, Reading
+from webui.diffusion.conditioning import Padding, Timeline, pad_by_repeating, pad_with
+from webui.generation.caches import Recent
+from webui.prompts.encoding import encode_prompt, encode_timeline
+from webui.prompts.syntax import Span
+from webui.weights.checkpoint import Checkpoint
+
+
+@dataclass(frozen=True, eq=False)
+class Words:
+    """What a pass is told: prompt, negative prompt, and how they come to one length."""
+
+    cond: Timeline
+    uncond: Timeline
+    padding: Padding | None = None
+
+
+class Texts:
+    """Reads prompts by the text encoders of checkpoints."""
+
+    def __init__(self) -> None:
+        self._timelines = Recent[Timeline](32)
+
+    def forget(self) -> None:
+        """Drop what was read by checkpoints that are gone."""
+        self._timelines.clear()
+
+    def words(self, checkpoint: Checkpoint, request: GenerationRequest, span: Span) -> Words:
+        """Both prompts of `request` over the calls of `span`."""
+        reading, clip_skip = request.reading, request.model.clip_skip
+
+        def timeline(text: str, negative: bool) -> Timeline:
+            key = (checkpoint.sha256, text, span, reading, clip_skip, negative)
+            return self._timelines.get(
+                key, lambda: encode_timeline(checkpoint, text, span, reading, clip_skip, negative)
+            )
+
+        return Words(
+            timeline(request.prompt.positive, False),
+            timeline(request.prompt.negative, True),
+            _padding(checkpoint, reading, clip_skip),
+        )
+
+
+def _padding(checkpoint: Checkpoint, reading: Reading, clip_skip: int) -> Padding | None:
+    if reading.pad_conds_v0:
+        return pad_by_repeating
+    return pad_with(encode_prompt(checkpoint, "", clip_skip)) if reading.pad_conds else None
