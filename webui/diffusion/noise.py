@@ -7,6 +7,7 @@ import torch
 import torchsde  # pyright: ignore[reportMissingTypeStubs]
 from torch import Tensor
 
+from webui.diffusion.brownian import BrownianTree
 from webui.diffusion.philox import Philox
 
 Source: TypeAlias = Literal["cpu", "gpu", "nv"]
@@ -86,28 +87,28 @@ class ImageNoise:
         return self._stack([draw(self.shape) for draw in self._draws])
 
     def brownian(self, sigma_min: float, sigma_max: float) -> Brownian:
-        """One Brownian tree per image (torchsde), increments divided by the root of their length.
-
-        Source "nv" draws its trees on the CPU: torchsde takes no generator from outside.
-        """
+        """One Brownian tree per image, increments divided by the root of their length."""
         low, high = min(sigma_min, sigma_max), max(sigma_min, sigma_max)
-        where = self.device if self.source == "gpu" else torch.device("cpu")
         # A range of one point has no tree; its only possible increment is empty.
         high = high if high > low else low + 1e-6
-        trees = [
-            torchsde.BrownianTree(low, torch.zeros(self.shape, device=where), high, entropy=seed)
-            for seed in self.seeds
-        ]
+        trees = [self._tree(low, high, seed) for seed in self.seeds]
 
         def increments(sigma: Tensor, sigma_next: Tensor) -> Tensor:
             start, end = sorted((float(sigma), float(sigma_next)))
             # The trees know their ends to six digits and warn of anything beyond.
             start, end = max(start, round(low, 6)), min(end, round(high, 6))
             sign = -1.0 if sigma > sigma_next else 1.0  # time runs upwards in the tree
-            paths = [cast(Tensor, tree(start, end)) for tree in trees]
+            paths = [tree(start, end) for tree in trees]
             return sign * self._stack(paths) / (sigma_next - sigma).abs().sqrt()
 
         return increments
+
+    def _tree(self, low: float, high: float, seed: int) -> Callable[[float, float], Tensor]:
+        if self.source == "nv":  # torchsde takes no generator from outside
+            return BrownianTree(low, high, seed, lambda node: Philox(node).randn(*self.shape))
+        begin = torch.zeros(self.shape, device=_place(self.source, self.device))
+        tree = torchsde.BrownianTree(low, begin, high, entropy=seed)
+        return cast(Callable[[float, float], Tensor], tree)
 
     def _first(self, index: int) -> Tensor:
         draw, seed = self._draws[index], self.seeds[index]
@@ -137,10 +138,14 @@ def _generator(seed: int, source: Source, device: torch.device) -> Draw:
         return lambda shape: philox.randn(*shape)
     if source not in ("cpu", "gpu"):
         raise ValueError(f"unknown noise source {source!r}")
-    # Apple's generator differs between versions, so the CPU's stands in for it.
-    where = device if source == "gpu" and device.type != "mps" else torch.device("cpu")
+    where = _place(source, device)
     generator = torch.Generator(where).manual_seed(seed)
     return lambda shape: torch.randn(shape, generator=generator, device=where)
+
+
+def _place(source: Source, device: torch.device) -> torch.device:
+    # Apple's generator differs between versions, so the CPU's stands in for it.
+    return device if source == "gpu" and device.type != "mps" else torch.device("cpu")
 
 
 def slerp(strength: float, low: Tensor, high: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 from scipy import special  # pyright: ignore[reportMissingTypeStubs]
 from torch import Tensor
 
+from webui.diffusion.curves import karras_curve
 from webui.diffusion.prediction import Prediction
 from webui.errors import InvalidRequest
 
@@ -80,11 +81,7 @@ def uniform(steps: int, prediction: Prediction, options: ScheduleOptions) -> Ten
 
 def karras(steps: int, prediction: Prediction, options: ScheduleOptions) -> Tensor:
     """Karras et al. 2022 (arXiv:2206.00364), equation 5."""
-    low, high = options.bounds(prediction)
-    rho = options.rho or 7.0
-    low_root, high_root = low ** (1 / rho), high ** (1 / rho)
-    ramp = torch.linspace(0, 1, steps)
-    return _then_zero((high_root + ramp * (low_root - high_root)) ** rho)
+    return _then_zero(karras_curve(*options.bounds(prediction), steps, options.rho or 7.0))
 
 
 def exponential(steps: int, prediction: Prediction, options: ScheduleOptions) -> Tensor:
