@@ -70,7 +70,7 @@ class Sampling(Frozen):
     ] = None
     s_churn: Annotated[
         float, Field(ge=0, le=100),
-        Param("Sigma churn", "Extra noise in Euler and Heun.",
+        Param("Sigma churn", "Extra noise in Euler, Heun and DPM2.",
               infotext="Sigma churn", axis=True, step=0.01),
     ] = 0.0
     s_tmin: Annotated[
