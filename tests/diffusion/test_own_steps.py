@@ -9,7 +9,7 @@ from torch import Tensor
 from tests.diffusion.fakes import Counted, Silence
 from tests.diffusion.test_samplers import SHAPE, denoise_gaussian
 from webui.diffusion.noise import ImageNoise
-from webui.diffusion.prediction import DiscretePrediction
+from webui.diffusion.prediction import DiscretePrediction, FlowPrediction
 from webui.diffusion.samplers import Sampler, SamplerOptions, UniPCForm
 from webui.diffusion.schedules import Schedule, make_sigmas
 
@@ -143,3 +143,13 @@ def test_unipc_runs_with_fewer_steps_than_its_order(
     end = samplers["unipc"].sample(denoise_gaussian, x, sigmas, silence, options)
     assert end.isfinite().all()
     assert end.abs().max() < 10
+
+
+@pytest.mark.parametrize("final", [False, True])
+def test_unipc_steps_to_zero_on_the_estimate(
+    samplers: Samplers, silence: Silence, x: Tensor, final: bool
+) -> None:
+    target, sigmas = torch.randn_like(x), torch.tensor([1.0, 0.7, 0.5, 0.2, 0.0])
+    options = SamplerOptions(space=FlowPrediction(), unipc=UniPCForm(lower_order_final=final))
+    end = samplers["unipc"].sample(lambda x, sigma: target, x, sigmas, silence, options)
+    assert torch.allclose(end, target, atol=1e-6)

@@ -13,6 +13,7 @@ from torch import Tensor
 from webui.diffusion.denoiser import Denoiser
 from webui.diffusion.noise import NoiseSource
 from webui.diffusion.samplers.sampler import SamplerOptions, UniPCForm
+from webui.diffusion.samplers.step import glide
 
 
 def sample_unipc(
@@ -26,8 +27,9 @@ def sample_unipc(
     if steps > 0:
         history.append(denoiser(x, sigmas[0]))
     for i in range(1, steps + 1):
-        step = _Step.between(log_snr, i, _order(form, i, steps))
-        base = _linear(x, history[-1], sigmas, i)
+        order = _order(form, i, steps) if sigmas[i] > 0 else 1
+        step = _Step.between(log_snr, i, order)
+        base = glide(x, history[-1], sigmas[i - 1], sigmas[i])
         slopes = [
             (history[-1 - k] - history[-1]) / step.ratios[k - 1] for k in range(1, step.order)
         ]
@@ -46,11 +48,6 @@ def _order(form: UniPCForm, i: int, steps: int) -> int:
     if i < order or not form.lower_order_final:
         return min(order, i)
     return min(order, steps + 1 - i)
-
-
-def _linear(x: Tensor, denoised: Tensor, sigmas: Tensor, i: int) -> Tensor:
-    ratio = sigmas[i] / sigmas[i - 1]
-    return ratio * x + (1 - ratio) * denoised
 
 
 def _weighted(weights: Tensor, slopes: list[Tensor]) -> Tensor:
