@@ -48,6 +48,7 @@ def parts_of(house: House) -> Parts:
         catalog=house.catalog,
         settings=house.settings.get,
         update_settings=house.settings.update,
+        explain=house.reader.explain,
         styles=house.styles.styles,
         scripts=lambda: tuple(house.plugins.scripts),
         version="0.1.0",

@@ -13,6 +13,7 @@ from webui.errors import NotFound
 from webui.images.blobs import BlobStore
 from webui.images.metadata import read_infotext
 from webui.jobs.views import ArtifactView
+from webui.prompts.explanation import Explanation, PartView, Titled, questions
 from webui.scripts.loopback import Loopback
 from webui.ui.services import Services
 
@@ -62,6 +63,22 @@ class NotedJobs:
         return number
 
 
+def told(request: GenerationRequest) -> list[Titled]:
+    """A reading in which every word is a token."""
+    return [
+        Titled(
+            title=title,
+            explanation=Explanation(
+                unit="step",
+                parts=(PartView(text=asked.prompt, weight=1, texts=(), schedule=()),),
+                used=len(asked.prompt.split()),
+                room=75,
+            ),
+        )
+        for title, asked in questions(request)
+    ]
+
+
 def make_services(folder: Path) -> tuple[Services, NotedJobs]:
     jobs, blobs = NotedJobs(folder), BlobStore(folder / "blobs")
     services = Services(
@@ -72,7 +89,8 @@ def make_services(folder: Path) -> tuple[Services, NotedJobs]:
         restore=lambda text, base: infotext.read(text, WORDS, base, blobs.has),
         scripts=(Loopback(),),
         native_size=lambda name: (256, 256) if name in ("", "starter") else None,
-        count_tokens=lambda text: (len(text.split()), 75),
+        count_tokens=lambda asked: (len(asked.prompt.split()), 75),
+        explain=told,
     )
     return services, jobs
 

@@ -1,6 +1,7 @@
 """What the buttons do: submit, restore, send; errors come back as sentences, nothing is lost."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -154,6 +155,40 @@ def test_markup_in_a_prompt_stays_text(house, values_of):
     blob = services.blobs.put(picture(write_infotext(request)), "image")
     values, _ = actions.restore_from_blob(services, "txt2img", values_of("txt2img"), blob.sha256)
     assert values["prompt.positive"] == MARK
+
+
+def test_the_counter_counts_by_what_the_form_says(house):
+    asked = []
+
+    def count(question):
+        asked.append(question)
+        return (3, 75)
+
+    services = replace(house[0], count_tokens=count)
+    form = {"prompt.negative": "(a b", "sampling.steps": 30, "reading.emphasis": "none"}
+    shown = actions.token_count(services, "prompt.negative", form)
+    assert shown == {"text": "3/75", "fault": "Brackets do not match."}
+    assert (asked[0].prompt, asked[0].negative, asked[0].steps) == ("(a b", True, 30)
+    assert asked[0].reading.emphasis == "none"
+    actions.token_count(services, "prompt.positive", {"prompt.positive": "a", "sampling.steps": 0})
+    assert (asked[1].prompt, asked[1].steps) == ("a", 20)
+
+
+@pytest.mark.parametrize("mode", ["txt2img", "img2img"])
+def test_both_prompts_are_explained_whatever_else_the_form_lacks(house, values_of, mode):
+    values = values_of(mode) | {"prompt.positive": "a red barn", "prompt.negative": "fog"}
+    answer = actions.explain(house[0], mode, values | {"canvas.width": 513})
+    assert [one["title"] for one in answer["explained"]] == ["Prompt", "Negative prompt"]
+    assert answer["explained"][0]["explanation"]["used"] == 3
+
+
+def test_what_cannot_be_explained_is_a_sentence(house, values_of):
+    def refuse(request):
+        raise NotFound("checkpoint", "gone", [], "model.checkpoint")
+
+    services = replace(house[0], explain=refuse)
+    (message,) = actions.explain(services, "txt2img", values_of("txt2img"))["messages"]
+    assert "gone" in message["text"]
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from webui.api.live import live_routes
 from webui.api.manual import manual_routes
 from webui.api.parts import Parts
 from webui.api.pictures import picture_routes, upload_routes
+from webui.api.prompts import prompt_routes
 from webui.api.routes import job_routes, word_routes
 from webui.api.sdapi import Stopwatch, sdapi_routes
 from webui.settings import Settings
@@ -44,6 +45,7 @@ def make_api(parts: Parts, lifespan: Lifespan | None = None) -> FastAPI:
     add_faults(app)
     app.include_router(job_routes(parts))
     app.include_router(word_routes(parts))
+    app.include_router(prompt_routes(parts))
     app.include_router(picture_routes(parts.jobs.artifact))
     app.include_router(upload_routes(parts.blobs.read))
     app.include_router(live_routes(parts.jobs))

@@ -9,6 +9,7 @@ from webui.contract.request import Blob
 from webui.jobs.service import Jobs
 from webui.library.catalog import Catalog
 from webui.plugins.scripts import Script
+from webui.prompts.explanation import Asked, Explanation
 from webui.prompts.styles import Style
 from webui.settings import Settings
 
@@ -36,7 +37,7 @@ class Parts:
     """The collaborators of the HTTP face; what may change while the server runs is a callable.
 
     `settings` gives the settings that hold now; `update_settings` takes values by path, keeps them
-    and raises InvalidRequest for a wrong one.
+    and raises InvalidRequest for a wrong one. `explain` tells how a prompt is read.
     """
 
     jobs: Jobs
@@ -45,6 +46,7 @@ class Parts:
     catalog: Catalog
     settings: Callable[[], Settings]
     update_settings: Callable[[Mapping[str, Any]], Settings]
+    explain: Callable[[Asked], Explanation]
     styles: Callable[[], Sequence[Style]] = tuple
     scripts: Callable[[], Sequence[Script[Any]]] = tuple
     version: str = ""

@@ -12,11 +12,13 @@ from typing import Any
 
 import webui
 from webui.app.naming import Namer
+from webui.app.reading import PromptReader
 from webui.contract import infotext
 from webui.contract.events import Word
 from webui.contract.fields import nest
 from webui.contract.infotext import Restored
 from webui.contract.request import GenerationRequest, Prompt
+from webui.contract.vocabulary import builtin
 from webui.contract.worker import EngineConfig
 from webui.errors import NotFound, Unavailable, WebuiError
 from webui.images.blobs import BlobStore
@@ -82,6 +84,7 @@ class House:
     book: VocabularyBook
     styles: StyleBook
     plugins: PluginManager
+    reader: PromptReader
 
     def words(self) -> dict[str, tuple[Word, ...]]:
         """Every name that a request may use now."""
@@ -115,9 +118,7 @@ def build_house(settings: Settings, make_worker: MakeWorker = ProcessWorker) -> 
     folders = settings.folders
     folders.data_dir.mkdir(parents=True, exist_ok=True)
     live = LiveSettings(settings)
-    catalog = Catalog(
-        [folders.models_dir, BUNDLED_MODELS], HashCache(folders.data_dir / "hashes.json")
-    )
+    catalog = open_catalog(settings)
     styles = StyleBook(folders.data_dir / "styles.csv")
     plugins = load_server_plugins(settings)
     book = VocabularyBook(
@@ -126,7 +127,26 @@ def build_house(settings: Settings, make_worker: MakeWorker = ProcessWorker) -> 
     )
     blobs = BlobStore(folders.data_dir / "blobs", limits_of(settings))
     jobs = build_jobs(live, catalog, plugins, book, styles, blobs, make_worker)
-    return House(live, jobs, blobs, catalog, book, styles, plugins)
+    reader = PromptReader(
+        lambda name: catalog.resolve(name or live.get().engine.checkpoint),
+        book.words,
+        lambda prompt: say(styles, prompt),
+    )
+    return House(live, jobs, blobs, catalog, book, styles, plugins, reader)
+
+
+def open_catalog(settings: Settings) -> Catalog:
+    """The models in the configured folder and the bundled one."""
+    folders = settings.folders
+    return Catalog(
+        [folders.models_dir, BUNDLED_MODELS], HashCache(folders.data_dir / "hashes.json")
+    )
+
+
+def open_reader(settings: Settings) -> PromptReader:
+    """The reader of prompts alone, for the command line: models on disk, built-in samplers."""
+    catalog = open_catalog(settings)
+    return PromptReader(lambda name: catalog.resolve(name or settings.engine.checkpoint), builtin)
 
 
 def build_jobs(

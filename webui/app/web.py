@@ -18,7 +18,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 import webui
 from webui.api.application import make_api, protect
 from webui.api.parts import Parts
-from webui.app.counting import TokenCounter
 from webui.app.house import House, build_house
 from webui.images.metadata import read_infotext
 from webui.settings import Settings
@@ -82,6 +81,7 @@ def _parts(house: House) -> Parts:
         catalog=house.catalog,
         settings=house.settings.get,
         update_settings=house.settings.update,
+        explain=house.reader.explain,
         styles=house.styles.styles,
         scripts=lambda: tuple(house.plugins.scripts),
         version=webui.__version__,
@@ -127,7 +127,8 @@ def _open_page(house: House, late: LatePage, loop: asyncio.AbstractEventLoop) ->
             restore=house.restore,
             scripts=tuple(house.plugins.scripts),
             native_size=house.native_size,
-            count_tokens=TokenCounter(house.checkpoint),
+            count_tokens=house.reader.count,
+            explain=house.reader.explain_request,
         )
     )
     mounted = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)

@@ -1,13 +1,13 @@
 """How a prompt was read: chunks, tokens, weights, and what is said when."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from webui.contract.fields import Frozen, Name, Text
-from webui.contract.request import Reading
+from webui.contract.request import GenerationRequest, Reading
 from webui.contract.vocabulary import SECOND_ORDER
 from webui.errors import TooLarge
 from webui.prompts.doubts import doubts
@@ -105,6 +105,39 @@ class Explanation(Frozen):
     notices: tuple[str, ...] = ()
     used: int
     room: int
+
+
+class Titled(Frozen):
+    """An explanation with the name of its prompt."""
+
+    title: str
+    explanation: Explanation
+
+
+def questions(request: GenerationRequest) -> Iterator[tuple[str, Asked]]:
+    """What there is to explain of a request, with titles; empty prompts are left out.
+
+    A hires pass with a prompt of its own is asked for apart.
+    """
+    hires, prompt = request.hires, request.prompt
+    second = None if hires is None else hires.steps or request.sampling.steps
+    first = Asked(
+        prompt=prompt.positive,
+        steps=request.sampling.steps,
+        hires_steps=second,
+        sampler=request.sampling.sampler,
+        hires_sampler=hires.sampler if hires else "",
+        checkpoint=request.model.checkpoint,
+        reading=request.reading,
+    )
+    own = (hires.prompt, hires.negative_prompt) if hires else ("", "")
+    sides = (("Prompt", prompt.positive, own[0]), ("Negative prompt", prompt.negative, own[1]))
+    for title, text, apart in sides:
+        asked = first.model_copy(update={"prompt": text, "negative": title != "Prompt"})
+        if text:
+            yield title, asked.model_copy(update={"hires_steps": None}) if apart else asked
+        if apart:
+            yield f"Hires {title.lower()}", asked.model_copy(update={"prompt": apart})
 
 
 def explain(tokenizer: PromptTokenizer, asked: Asked) -> Explanation:

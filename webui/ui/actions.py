@@ -3,8 +3,13 @@
 import logging
 from typing import Any
 
+from pydantic import ValidationError
+
+from webui.contract.fields import nest
 from webui.contract.request import Blob, GenerationRequest, Source
 from webui.errors import InvalidRequest, WebuiError
+from webui.prompts.explanation import Asked
+from webui.prompts.syntax.limits import MOST_LETTERS
 from webui.ui.form import Values, collect, fill, nearest_size
 from webui.ui.layout import Mode
 from webui.ui.outbox import complaint, letter, say
@@ -14,6 +19,10 @@ from webui.ui.services import Services
 log = logging.getLogger(__name__)
 Letter = dict[str, Any]
 Answer = tuple[Values, Letter]
+
+PROMPTS = ("prompt.positive", "prompt.negative")
+READING = ("emphasis", "comma_backtrack", "old_emphasis")
+"""What decides how many tokens a prompt takes."""
 
 NOTHING_TO_READ = "There are no generation settings in this image."
 NO_IMAGE = "0" * 64
@@ -83,16 +92,29 @@ def send_to_img2img(services: Services, number: int) -> Answer:
     return values, letter(mode="img2img", tab="img2img", undo=True)
 
 
-def token_count(services: Services, text: str) -> dict[str, Any]:
-    """The counter beside a prompt: tokens, room, and whether brackets match."""
+def token_count(services: Services, path: str, values: Values) -> dict[str, Any]:
+    """The counter beside the prompt at `path`: tokens, room, and whether brackets match."""
     if services.count_tokens is None:
         return {"text": "", "fault": ""}
+    asked = _asked(path, values)
     try:
-        used, room = services.count_tokens(text)
+        used, room = services.count_tokens(asked)
     except WebuiError:  # no checkpoint, or none with a vocabulary: nothing to count by
         return {"text": "", "fault": ""}
-    fault = "Brackets do not match." if unbalanced(text) else ""
+    fault = "Brackets do not match." if unbalanced(asked.prompt) else ""
     return {"text": f"{used}/{room}", "fault": fault}
+
+
+def explain(services: Services, mode: Mode, values: Values) -> Letter:
+    """How the prompts of the form are read, with its steps, sampler and checkpoint."""
+    if services.explain is None:
+        return letter(say("Without a tokenizer there is nothing to explain by."), mode=mode)
+    prompts = {path: str(values.get(path) or "") for path in PROMPTS}
+    try:
+        told = services.explain(nest(_base(mode, values, services), prompts))
+    except WebuiError as error:
+        return letter(complaint(error, mode), mode=mode)
+    return letter(mode=mode, explained=[one.model_dump(mode="json") for one in told])
 
 
 def unbalanced(text: str) -> bool:
@@ -142,6 +164,24 @@ def _base(mode: Mode, values: Values, services: Services) -> GenerationRequest:
     except InvalidRequest:
         source = Source(image=Blob(sha256=NO_IMAGE)) if mode == "img2img" else None
         return GenerationRequest(source=source)
+
+
+def _asked(path: str, values: Values) -> Asked:
+    """The question of a counter; what the form holds otherwise counts where it is valid."""
+    own: dict[str, Any] = {
+        "prompt": str(values.get(path) or "")[:MOST_LETTERS],
+        "negative": path == "prompt.negative",
+    }
+    reading = {name: values[f"reading.{name}"] for name in READING if f"reading.{name}" in values}
+    more = {
+        "steps": values.get("sampling.steps"),
+        "checkpoint": values.get("model.checkpoint") or "",
+        "reading": reading,
+    }
+    try:
+        return Asked.model_validate(own | more)
+    except ValidationError:
+        return Asked.model_validate(own)
 
 
 def _bare(image: Any) -> Any:

@@ -9,6 +9,7 @@ from webui.contract.events import Word
 from webui.contract.infotext import Restored
 from webui.contract.request import Blob, GenerationRequest
 from webui.plugins.scripts import Script
+from webui.prompts.explanation import Asked, Titled
 
 
 class SubmittedJob(Protocol):
@@ -84,7 +85,8 @@ class Services:
     `read_infotext` finds the text inside an image's bytes ("" where there is none); `restore`
     reads such a text over the form's present request; `native_size` knows the (width, height)
     that a checkpoint was made for, "" being the default one; `count_tokens` gives the tokens of a
-    prompt and the room for them, and is None where no tokenizer is at hand.
+    prompt and the room for them, `explain` tells how the prompts of a request are read; both are
+    None where no tokenizer is at hand.
     """
 
     jobs: JobDoor
@@ -94,4 +96,5 @@ class Services:
     restore: Callable[[str, GenerationRequest | None], Restored]
     scripts: Sequence[Script[Any]] = ()
     native_size: Callable[[str], tuple[int, int] | None] = no_size
-    count_tokens: Callable[[str], tuple[int, int]] | None = None
+    count_tokens: Callable[[Asked], tuple[int, int]] | None = None
+    explain: Callable[[GenerationRequest], Sequence[Titled]] | None = None

@@ -15,6 +15,13 @@ PLACEHOLDERS = {
     "prompt.positive": "What the picture should show. Drop an image here to restore its settings.",
     "prompt.negative": "What it should not show",
 }
+COUNTED = (
+    "model.checkpoint",
+    "sampling.steps",
+    *(f"reading.{name}" for name in actions.READING),
+)
+"""What a prompt's tokens are counted by, besides its words."""
+
 NEED = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 """Every handler is short and says nothing to other clients: see `Services` for the long work."""
 
@@ -23,11 +30,13 @@ def build_tab(services: Services, form: Form) -> dict[str, gr.Button]:
     """Build one tab's content here; returns its buttons that talk to the server."""
     with gr.Row(elem_classes=["pal-top"], elem_id=f"{form.mode}_toprow"):
         with gr.Column(scale=6, min_width=240, elem_classes=["pal-prompts"]):
-            for path in PROMPT_LINES:
-                _prompt(services, form, path)
+            counters = {path: _prompt(services, form, path) for path in PROMPT_LINES}
         with gr.Column(scale=2, min_width=170, elem_classes=["pal-actions"]):
             buttons = _buttons(form)
     form.render()
+    if services.count_tokens is not None:
+        for path, counter in counters.items():
+            _bind_counter(services, form, path, counter)
     return buttons
 
 
@@ -43,6 +52,9 @@ def bind_tab(
 
     def submit(request: gr.Request, *given: Any) -> dict[str, Any]:
         return actions.submit(services, mode, form.values(given), request.username or "")
+
+    def explain(*given: Any) -> dict[str, Any]:
+        return actions.explain(services, mode, form.values(given))
 
     def restore(action: Callable[[dict[str, Any]], actions.Answer], given: Any) -> list[Any]:
         before = form.values(given)
@@ -68,6 +80,7 @@ def bind_tab(
     changed = [*form.inputs, bridge, undo]
     for name in ("generate", "enqueue"):
         buttons[name].click(submit, form.inputs, bridge, **NEED)
+    buttons["explain"].click(explain, form.inputs, bridge, **NEED)
     buttons["paste"].click(read_prompt, form.inputs, changed, **NEED)
     getattr(bridge, f"restore_{mode}")(read_blob, form.inputs, changed, **NEED)
     getattr(bridge, f"settings_{mode}")(read_artifact, form.inputs, changed, **NEED)
@@ -95,7 +108,7 @@ def _artifact(event: gr.EventData) -> int:
     return number if isinstance(number, int) else 0
 
 
-def _prompt(services: Services, form: Form, path: str) -> None:
+def _prompt(services: Services, form: Form, path: str) -> gr.HTML:
     with gr.Column(elem_classes=["pal-prompt"], min_width=0):
         box = form.field(
             path,
@@ -104,18 +117,27 @@ def _prompt(services: Services, form: Form, path: str) -> None:
             elem_classes=["pal-prompt-box"],
         )
         assert isinstance(box, gr.Textbox)
-        if services.count_tokens is None:
-            return
-        counter = gr.HTML(
-            value=actions.token_count(services, ""),
+        return gr.HTML(
+            value=actions.token_count(services, path, {}),
             html_template='<span class="pal-count" aria-label="Tokens"></span>',
             js_on_load="palimpsest.prompts.counter(element, props, watch);",
             apply_default_css=False,
             elem_id=f"{box.elem_id}_counter",
         )
+
+
+def _bind_counter(services: Services, form: Form, path: str, counter: gr.HTML) -> None:
+    """Count at every change of the prompt, as the rest of the form says that it is read."""
+    names = [path, *(name for name in COUNTED if name in form.components)]
+    box = form.components[path]
+    assert isinstance(box, gr.Textbox)
+
+    def count(*given: Any) -> dict[str, Any]:
+        return actions.token_count(services, path, dict(zip(names, given, strict=True)))
+
     box.change(
-        lambda text: actions.token_count(services, str(text or "")),
-        box,
+        count,
+        [form.components[name] for name in names],
         counter,
         trigger_mode="always_last",
         **NEED,
@@ -138,6 +160,7 @@ def _buttons(form: Form) -> dict[str, gr.Button]:
             "restore",
             f"{mode}_paste",
         )
+        explain = icon_button("Explain how the prompts are read", "explain", f"{mode}_explain")
         clear = icon_button("Clear both prompts", "clear", f"{mode}_clear_prompt")
         back = icon_button("Undo the last restore", "undo", f"{mode}_undo", "pal-undo")
     form.field("prompt.styles")
@@ -146,4 +169,4 @@ def _buttons(form: Form) -> dict[str, gr.Button]:
     skip.click(None, js="() => palimpsest.follow.skip()")
     clear.click(None, prompts, prompts, js="(p, n) => palimpsest.prompts.cleared(p, n)")
     back.click(None, js=f"() => palimpsest.bridge.undo('{mode}')")
-    return {"generate": generate, "enqueue": enqueue, "paste": paste}
+    return {"generate": generate, "enqueue": enqueue, "paste": paste, "explain": explain}

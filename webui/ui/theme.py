@@ -13,7 +13,7 @@ from webui.ui.widgets import element_id
 
 SANS = ["system-ui", "-apple-system", "Segoe UI", "sans-serif"]
 MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
-SHEETS = ("tokens.css", "form.css", "live.css", "narrow.css")
+SHEETS = ("tokens.css", "form.css", "live.css", "explain.css", "narrow.css")
 SCRIPTS = (
     "core.js",
     "transport.js",
@@ -25,6 +25,7 @@ SCRIPTS = (
     "picture.js",
     "weights.js",
     "prompts.js",
+    "explain.js",
     "keys.js",
     "page.js",
 )
