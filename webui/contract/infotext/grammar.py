@@ -7,7 +7,7 @@ time in proportion to its length.
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 MAX_CHARACTERS = 4_000_000
@@ -15,6 +15,9 @@ MAX_CHARACTERS = 4_000_000
 
 LEAST_FIELDS = 3
 """A last line with fewer `key: value` pairs is part of the prompt."""
+
+MAX_JSON_VALUES = 8
+"""So many values of a line are tried as JSON, since each try may read to the line's end."""
 
 NEGATIVE = "Negative prompt:"
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -106,7 +109,7 @@ def quote(value: str) -> str:
 
 def _fields(line: str) -> dict[str, str] | None:
     """The fields of a line, or None where they are too few for it to be one."""
-    found = [(m["key"], m["value"]) for m in _FIELD.finditer(line) if m["key"]]
+    found = [*_pairs(line)]
     if len(found) < LEAST_FIELDS:
         return None
     fields: dict[str, str] = {}
@@ -118,6 +121,29 @@ def _fields(line: str) -> dict[str, str] | None:
         elif value:
             fields[key] = value
     return fields
+
+
+def _pairs(line: str) -> Iterator[tuple[str, str]]:
+    """Every key with its raw value; a bare JSON list or object is one value, commas and all."""
+    position, decoded = 0, 0
+    while (found := _FIELD.search(line, position)) is not None:
+        position, value = found.end(), found["value"]
+        if value and value[0] in "[{" and decoded < MAX_JSON_VALUES:
+            decoded += 1
+            end = _json_end(line, found.start("value"))
+            if end is not None:
+                position, value = end, line[found.start("value") : end]
+        if found["key"]:
+            yield found["key"], value or ""
+
+
+def _json_end(line: str, start: int) -> int | None:
+    """Where the JSON value that begins here ends, if a comma or nothing follows it."""
+    try:
+        _, end = json.JSONDecoder().raw_decode(line, start)
+    except (ValueError, RecursionError):
+        return None
+    return end if line[end : end + 1] in ("", ",") else None
 
 
 def _unquote(raw: str) -> str:

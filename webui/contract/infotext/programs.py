@@ -187,7 +187,7 @@ def _dream(text: str) -> Infotext | None:
     flags = {found["flag"]: found["value"] for found in _DREAM_FLAG.finditer(rest)}
     if not {"s", "S"} <= flags.keys():
         return None
-    prompt, negative = _negated(quoted)
+    prompt, negative = _negated(quoted.replace('\\"', '"'))
     return _made(prompt, negative, {
         "Steps": flags.get("s"), "Sampler": flags.get("A", "k_lms"), "CFG scale": flags.get("C"),
         "Seed": flags.get("S"), "Size": f"{flags.get('W', 512)}x{flags.get('H', 512)}",
