@@ -7,15 +7,17 @@ img2img.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
+from webui.contract.effects import EffectForm
 from webui.contract.events import Word
 from webui.contract.fields import Leaf, nest, walk
 from webui.contract.infotext.dialects import is_ours, modernise
+from webui.contract.infotext.effects import read_effects
 from webui.contract.infotext.grammar import Infotext, parse
 from webui.contract.infotext.programs import translate
 from webui.contract.infotext.values import ABSENT_MEANS, Unreadable, Words, from_text, shown
@@ -34,7 +36,6 @@ _SILENT = frozenset({
     "Negative prompt-2", "Refiner switch at", "Refiner switch by sampling steps", "Hires refiner",
 })  # fmt: skip
 _HIRES_KEYS = ("Hires upscale", "Hires resize-1", "Hires upscaler")
-_EFFECTS: TypeAdapter[tuple[ScriptCall, ...]] = TypeAdapter(tuple[ScriptCall, ...])
 
 
 @dataclass(frozen=True)
@@ -56,26 +57,34 @@ def read(
     words: Words,
     base: GenerationRequest | None = None,
     known: Callable[[Blob], bool] = lambda _blob: True,
+    effects: Sequence[EffectForm] = (),
 ) -> Restored:
     """The request that a text describes, over `base` where the text is silent. Never raises.
 
     In text of our own an absent key means its default. In foreign text it means what the older UI
     took it for: some settings fall back to that UI's default, the others stay as in `base`.
-    `known` tells whether a picture is kept, so that a source may refer to it.
+    `known` tells whether a picture is kept, so that a source may refer to it; `effects` are the
+    forms of the effects that there are.
     """
     base = base or GenerationRequest()
     info = modernise(translate(text) or parse(text), words)
     if not info.fields:
         return _prompt_only(base, info)
-    reader = _Reader(base, info, words)
+    reader = _Reader(base, info, words, effects)
     return reader.restore(known)
 
 
 class _Reader:
     """The reading of one text: collects values by path and the notices about them."""
 
-    def __init__(self, base: GenerationRequest, info: Infotext, words: Words) -> None:
-        self.base, self.info, self.words = base, info, words
+    def __init__(
+        self,
+        base: GenerationRequest,
+        info: Infotext,
+        words: Words,
+        forms: Sequence[EffectForm] = (),
+    ) -> None:
+        self.base, self.info, self.words, self.forms = base, info, words, forms
         self.fields = _with_prompts(info, is_ours(info))
         self.values: dict[str, Any] = {}
         self.notices: list[str] = []
@@ -88,7 +97,7 @@ class _Reader:
             self._take(leaf, ours)
         self._take_batch_size()
         self._take_checkpoint()
-        effects = self._effects(ours)
+        effects = self._take_effects(ours)
         strength = self._place_strength(known)
         if "refiner.checkpoint" not in self.values:
             self._drop("refiner.")
@@ -140,16 +149,12 @@ class _Reader:
             self.values["model.checkpoint"] = word.id
             self.notices = [n for n in self.notices if not n.startswith("Model ")]
 
-    def _effects(self, ours: bool) -> tuple[ScriptCall, ...]:
-        text = self.fields.get("Effects")
-        if text is None:
-            return () if ours else self.base.effects
-        self.used.add("Effects")
-        try:
-            return _EFFECTS.validate_json(text)
-        except ValidationError:
-            self.notices.append(f"Effects {shown(text)!r} could not be read.")
-            return ()
+    def _take_effects(self, ours: bool) -> tuple[ScriptCall, ...]:
+        kept = () if ours else self.base.effects
+        found = read_effects(self.fields, self.forms, self.words, kept)
+        self.used |= found.used
+        self.notices += found.notices
+        return tuple(found.calls)
 
     def _place_strength(self, known: Callable[[Blob], bool]) -> float | None:
         """Give the denoising strength to hires, to the source, or back to the caller."""

@@ -4,13 +4,14 @@ What the form demands beyond the walk: the older UI's order, values that share a
 absent key means, and what the machine decided.
 """
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from webui.contract.effects import EffectForm
 from webui.contract.events import Execution
 from webui.contract.fields import Leaf, get, walk
 from webui.contract.infotext.dialects import OURS
+from webui.contract.infotext.effects import write_effects
 from webui.contract.infotext.essence import essential
 from webui.contract.infotext.grammar import compose
 from webui.contract.infotext.values import ABSENT_MEANS, Words, to_text
@@ -40,9 +41,16 @@ _ALWAYS = frozenset({
 _ETA_DDIM = frozenset({"ddim", "ddim_cfgpp", "plms", "unipc"})
 
 
-def write(request: GenerationRequest, execution: Execution, version: str, words: Words) -> str:
+def write(
+    request: GenerationRequest,
+    execution: Execution,
+    version: str,
+    words: Words,
+    effects: Sequence[EffectForm] = (),
+) -> str:
     """The infotext of one picture from its concrete request; `version` as "0.1.0".
 
+    `effects` are the forms of the effects that there are; one without a form stands as JSON.
     A source that is not a Blob (another item's output, a file below a root) is not named.
     """
     request = essential(request)
@@ -52,10 +60,12 @@ def write(request: GenerationRequest, execution: Execution, version: str, words:
         fields["Eta DDIM"] = fields.pop("Eta")
     if request.source is None and request.hires is not None:
         fields["Denoising strength"] = fields.pop("Hires denoising strength")
+    told = write_effects(request.effects, effects, words)
+    fields |= {key: text for key, text in told.items() if key not in fields}
     ordered = {key: fields.pop(key) for key in ORDER if key in fields} | fields
     ordered.pop("Prompt", None)
     ordered.pop("Negative prompt", None)
-    ordered |= _machine_fields(request, execution)
+    ordered |= _machine_fields(execution)
     if version:
         ordered["Version"] = f"{OURS}{version}"
     return compose(request.prompt.positive, request.prompt.negative, ordered)
@@ -107,12 +117,9 @@ def _model_fields(request: GenerationRequest, execution: Execution) -> dict[str,
     return fields
 
 
-def _machine_fields(request: GenerationRequest, execution: Execution) -> dict[str, str]:
-    """Effects, and what the machine decided where it changed pixels."""
+def _machine_fields(execution: Execution) -> dict[str, str]:
+    """What the machine decided where it changed pixels."""
     fields: dict[str, str] = {}
-    if request.effects:
-        calls = [call.model_dump(mode="json") for call in request.effects]
-        fields["Effects"] = json.dumps(calls, ensure_ascii=False)
     if execution.dtype != "float32":
         fields["Precision"] = execution.dtype
     if execution.vae_tiles:
