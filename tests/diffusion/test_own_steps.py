@@ -49,6 +49,15 @@ def test_they_walk_through_the_whole_range_of_the_model_or_between_the_ends_of_a
         assert torch.allclose(end, x * low / high, rtol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["dpm_fast", "dpm_adaptive"])
+def test_their_single_step_of_image_to_image_gives_the_estimate(
+    samplers: Samplers, silence: Silence, x: Tensor, name: str
+) -> None:
+    target, sigmas = torch.ones_like(x), torch.tensor([2.0, 0.0])
+    end = samplers[name].sample(lambda x, sigma: target, x, sigmas, silence, SamplerOptions())
+    assert torch.equal(end, target)
+
+
 def test_dpm_adaptive_ignores_the_number_of_steps(
     sd: DiscretePrediction, samplers: Samplers, schedules: Schedules, x: Tensor
 ) -> None:

@@ -26,7 +26,7 @@ FIRST: Final = 0.05
 def sample_dpm_fast(
     denoiser: Denoiser, x: Tensor, sigmas: Tensor, noise: NoiseSource, options: SamplerOptions
 ) -> Tensor:
-    """DPM-Solver-fast, section 3.4: as many calls as steps, in steps of third order.
+    """DPM-Solver-fast: as many calls as steps, in steps of third order even in log SNR.
 
     The rest of a division by three goes to last steps of second and first order.
     """
@@ -34,7 +34,7 @@ def sample_dpm_fast(
     if calls < 1:
         return x
     low, high = _range(sigmas, options)
-    if not low < high:
+    if low >= high:  # one step of image to image has no way to go, but for the estimate
         return denoiser(x, sigmas[0])
     whole, rest = divmod(calls, 3)
     orders = [3] * whole + [rest] if rest else [3] * (whole - 1) + [2, 1]
@@ -53,13 +53,15 @@ def sample_dpm_fast(
 def sample_dpm_adaptive(
     denoiser: Denoiser, x: Tensor, sigmas: Tensor, noise: NoiseSource, options: SamplerOptions
 ) -> Tensor:
-    """DPM-Solver-23, appendix C, under a controller of step size; ignores the number of steps.
+    """DPM-Solver-23, whose two orders tell the error of a step; ignores the number of steps.
 
     The error is taken over all images of the batch, so that they depend on each other.
     """
     if len(sigmas) < 2:
         return x
     low, high = _range(sigmas, options)
+    if low >= high:
+        return denoiser(x, sigmas[0])
     eta = 1.0 if options.eta is None else options.eta
     control = _Controller(FIRST, order=1.5 if eta > 0 else 3)
     time, end = -high.log(), -low.log()
@@ -79,9 +81,12 @@ def sample_dpm_adaptive(
 
 
 def _range(sigmas: Tensor, options: SamplerOptions) -> tuple[Tensor, Tensor]:
-    """The levels to walk between: the model's own, or of image to image the ends of the cut."""
+    """The levels to walk between: the model's own, or of image to image the ends of the cut.
+
+    The last level is taken to be zero and left out, as the older UI does.
+    """
     if options.model_range is None:
-        return sigmas[-2] if sigmas[-1] == 0 else sigmas[-1], sigmas[0]
+        return sigmas[-2], sigmas[0]
     low, high = options.model_range
     return torch.tensor(low), torch.tensor(high)
 
@@ -133,8 +138,8 @@ def _between(sigma: Tensor, sigma_next: Tensor, share: float) -> Tensor:
 class _Controller:
     """How large a step may be, from the errors of the last ones.
 
-    A controller by the integral of the error alone (Soederlind 2003, "Digital filters in adaptive
-    time-stepping", with its limiter 1 + atan(factor - 1)).
+    Soederlind and Wang 2006, "Adaptive time-stepping and computational stability": control by the
+    error alone, with the limiter 1 + atan(factor - 1).
     """
 
     size: float

@@ -1,4 +1,4 @@
-"""DPM-Solver++ for the equation with noise (Lu et al. 2022, arXiv:2211.01095, section 5).
+"""DPM-Solver++ for the equation with noise (Lu et al. 2022, arXiv:2211.01095).
 
 The noise is the increment of one Brownian path per image, so that a seed draws the same path
 whatever the number of steps. `eta` 0 leaves the noise-free equation, 1 is the paper's.
