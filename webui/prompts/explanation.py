@@ -11,7 +11,7 @@ from webui.contract.request import GenerationRequest, Reading
 from webui.contract.vocabulary import SECOND_ORDER
 from webui.errors import TooLarge
 from webui.prompts.doubts import doubts
-from webui.prompts.layout import NO_TRIGGERS, Layout
+from webui.prompts.layout import NO_TRIGGERS, Chunk, Layout
 from webui.prompts.syntax import NetworkTag, Span, SpokenPart, word
 from webui.prompts.tokens import PromptTokenizer
 
@@ -216,16 +216,14 @@ class _Desk:
         )
 
     def _text(self, text: str) -> TextView:
-        chunks = (
-            ChunkView(
-                tokens=tuple(
-                    TokenView(id=token, text=self._tokenizer.spell(token), weight=weight)
-                    for token, weight in zip(chunk.ids[1:], chunk.weights[1:], strict=True)
-                )[: chunk.used]
-            )
-            for chunk in self.layouts[text].chunks
-        )
+        chunks = (self._chunk(chunk) for chunk in self.layouts[text].chunks)
         return TextView(text=text, chunks=tuple(chunks))
+
+    def _chunk(self, chunk: Chunk) -> ChunkView:
+        own = slice(1, 1 + chunk.used)
+        ids, weights = chunk.ids[own], chunk.weights[own]
+        told = zip(ids, self._tokenizer.spell(ids), weights, strict=True)
+        return ChunkView(tokens=tuple(TokenView(id=i, text=t, weight=w) for i, t, w in told))
 
 
 def _stretches(part: SpokenPart, calls: int, numbers: dict[str, int]) -> Iterable[StretchView]:

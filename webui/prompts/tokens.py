@@ -1,6 +1,7 @@
 """The one tokenizer: prompt to token ids and weights, for the encoder and for the counter."""
 
-from collections.abc import Mapping
+from codecs import getincrementaldecoder
+from collections.abc import Iterable, Mapping
 from functools import cached_property, lru_cache
 
 from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
@@ -27,6 +28,9 @@ WORDS = (
 )
 """What CLIP's vocabulary counts as a word: endings, letters, one digit, other signs."""
 
+PIECE = "·"
+"""What a token shows that holds only a part of a letter."""
+
 STRONGER, WEAKER = "(]", ")["
 """Brackets that raised and lowered the weight of all that followed, in the first versions."""
 
@@ -43,18 +47,22 @@ class PromptTokenizer:
         """The ids of `text` alone, without start and end."""
         return self._tokenizer.encode(text, add_special_tokens=False).ids
 
-    def spell(self, token: int) -> str:
-        """The letters of a token; a blank at its end where it ends a word.
+    def spell(self, tokens: Iterable[int]) -> list[str]:
+        """The letters that each token adds; a blank at the end where it ends a word.
 
-        Bytes that are no whole letter alone are shown as their hexadecimal numbers.
+        A letter of several bytes stands at the token that completes it; the others show a dot.
         """
-        written = self._spellings.get(token, "")
-        ends = " " if written.endswith(WORD_END) else ""
-        letters = written.removesuffix(WORD_END)
-        if not all(letter in self._bytes for letter in letters):
-            return letters + ends
-        data = bytes(self._bytes[letter] for letter in letters)
-        return data.decode("utf-8", "backslashreplace") + ends
+        decoder = getincrementaldecoder("utf-8")("replace")
+        spelled: list[str] = []
+        for token in tokens:
+            written = self._spellings.get(token, "")
+            letters = written.removesuffix(WORD_END)
+            ends = " " if letters != written else ""
+            if all(letter in self._bytes for letter in letters):
+                data = bytes(self._bytes[letter] for letter in letters)
+                letters = decoder.decode(data) or (PIECE if data else "")
+            spelled.append(letters + ends)
+        return spelled
 
     def triggers(self, names: Mapping[str, int]) -> Triggers:
         """What tells embeddings in a prompt, from their names and numbers of vectors."""

@@ -51,7 +51,7 @@
       return pal.make(
         "div",
         { class: "pal-explain-part" },
-        alone ? null : pal.make("h4", {}, list.length > 1 ? `Part ${index + 1}` : "Whole prompt", weight(part.weight)),
+        alone ? null : pal.make("h4", {}, list.length > 1 ? `Part ${index + 1}` : "Whole prompt", pal.make("span", {}, `weight ${round(part.weight)}`)),
         part.schedule.length > 1 ? bar(part, unit) : null,
         ...shown(part).map((number) => text(part, number, unit)),
       );
@@ -119,16 +119,12 @@
       "span",
       { class: `pal-explain-token${kind}${end}`, title: `token ${id}, weight ${round(by)}` },
       letters.trimEnd(),
-      by === 1 ? null : weight(by),
+      by === 1 ? null : pal.make("sup", {}, `× ${round(by)}`),
     );
   }
 
-  function weight(by) {
-    return pal.make("sup", {}, `× ${round(by)}`);
-  }
-
   function round(number) {
-    return String(Number(number.toPrecision(4)));
+    return String(Number(number.toPrecision(4))).replace("-", "−");
   }
 
   function network(one) {
