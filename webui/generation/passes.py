@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from webui.contract.request import Levels, Noise, Sampling, UniPC
-from webui.diffusion.denoiser import Guided
+from webui.diffusion.denoiser import Denoiser, Guided
 from webui.diffusion.layers import Check, Report, Switched, Watched
 from webui.diffusion.moments import refiner_is_due, skipped_negative
 from webui.diffusion.noise import ImageNoise
@@ -98,22 +98,21 @@ def run_pass(
         return x
     levels = tuple(float(sigma) for sigma in trajectory.sigmas)
     scale = spec.sampling.cfg_scale * spec.sampler.cfg_factor
+    at_work: list[Guided] = []
 
-    def layers_over(network_of: Checkpoint) -> Layers:
-        return join(PassView(network_of, scale, levels, spec.hires))
+    def wrapped(network_of: Checkpoint, words: Words, first_call: int) -> Denoiser:
+        layers = join(PassView(network_of, scale, levels, spec.hires))
+        at_work[:] = [_guided(network_of, words, spec, layers, first_call)]
+        return layers.wrap(at_work[0])
 
-    layers = layers_over(checkpoint)
-
-    def hand_over(calls: int) -> Guided:
+    def hand_over(calls: int) -> Denoiser:
         assert spec.refinement is not None
-        refiner, words = spec.refinement.open()
-        return _guided(refiner, words, spec, layers_over(refiner), calls)
+        return wrapped(*spec.refinement.open(), calls)
 
-    relay = Switched(
-        _guided(checkpoint, spec.words, spec, layers, 0), hand_over, _due(spec, prediction)
-    )
-    watched = Watched(layers.wrap(relay), report, check, trajectory.sigmas)
-    options = _options(spec, prediction, trajectory, lambda: relay.denoiser.latest_uncond())
+    first = wrapped(checkpoint, spec.words, 0)
+    relay = Switched[Denoiser](first, hand_over, _due(spec, prediction))
+    watched = Watched(relay, report, check, trajectory.sigmas)
+    options = _options(spec, prediction, trajectory, lambda: at_work[0].latest_uncond())
     return spec.sampler.sample(watched, x, trajectory.sigmas, noise, options)
 
 

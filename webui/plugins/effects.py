@@ -30,7 +30,7 @@ class Patch(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class PassView:
-    """What an effect is told of the pass that it joins.
+    """What an effect is told of the pass that it joins, once for each checkpoint at work in it.
 
     Attributes:
         checkpoint: the `webui.weights.checkpoint.Checkpoint` whose network is called.
