@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 import webui
-from webui.cli import generation, models, serving
+from webui.cli import explaining, generation, models, serving
 from webui.doctor import command as doctor
 from webui.errors import WebuiError
 
@@ -25,6 +25,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     serving.add_command(commands)
     generation.add_commands(commands)
+    explaining.add_command(commands)
     models.add_commands(commands)
     doctor.add_command(commands)
     return parser
