@@ -1,46 +1,41 @@
 """A rehearsal of the whole training with tiny counts, and what its parts promise."""
 
 import json
+import shutil
 from pathlib import Path
 from threading import Lock
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from tests.starter.conftest import Rehearsal, run_tiny
 from webui.starter import train
 from webui.starter.autoencoder import fold_scaling, measure_psnr
+from webui.starter.batches import draw_times, weigh_times
 from webui.starter.clock import Budget, cool_down
+from webui.starter.denoiser import take_over
 from webui.starter.export import load_checkpoint
-from webui.starter.gallery import Gallery, build_gallery, render_held_out, to_pixels
-from webui.starter.lesson import Learner, Lesson, draw_times, weigh_times
+from webui.starter.gallery import (
+    Gallery,
+    build_gallery,
+    choose_latents,
+    render_held_out,
+    to_pixels,
+)
+from webui.starter.lesson import Learner, Lesson
 from webui.starter.linear_start import start_linear
 from webui.starter.networks import SCALING, build_autoencoder, build_scheduler
 from webui.starter.partners import SHARE, Board, Exchange
 from webui.starter.reading import answer_scene, list_answers
 from webui.starter.scenes import draw_scene
-from webui.starter.states import Average, load_state
+from webui.starter.stages import list_stages
+from webui.starter.states import Average
 
 
-def rehearse(folder: Path, steps: int) -> Path:
-    """Run all stages with tiny counts."""
-    out = folder / "out"
-    sizes = ["--scenes", "8", "--large-scenes", "4", "--vae-steps", "2", "--captions", "40"]
-    run = ["--steps", str(steps), "--batch", "2", "--reading-steps", "2"]
-    run += ["--save-minutes", "0", "--threads", "1"]
-    assert train.main(["--workdir", str(folder), "--out", str(out), *sizes, *run]) == 0
-    return out
-
-
-@pytest.fixture(scope="module")
-def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("rehearsal")
-    rehearse(folder, 2)
-    return folder
-
-
-def test_the_rehearsed_checkpoint_loads_and_draws(rehearsal: Path) -> None:
-    pipeline = load_checkpoint(rehearsal / "out")
+def test_the_rehearsed_checkpoint_loads_and_draws(rehearsed: Rehearsal) -> None:
+    pipeline = load_checkpoint(rehearsed.out)
     made = pipeline(
         "a house at night",
         num_inference_steps=2,
@@ -55,37 +50,65 @@ def test_the_rehearsed_checkpoint_loads_and_draws(rehearsal: Path) -> None:
     assert pipeline.text_encoder.config.eos_token_id == pipeline.tokenizer.eos_token_id
 
 
-def test_the_checkpoint_is_small_and_tells_nothing_of_the_machine(rehearsal: Path) -> None:
-    files = [path for path in (rehearsal / "out").rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) < 24e6
+def test_all_that_ships_is_small_and_tells_nothing_of_the_machine(rehearsed: Rehearsal) -> None:
+    files = [path for path in (rehearsed.folder / "models").rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 62e6
     for path in files:
-        assert str(rehearsal).encode() not in path.read_bytes()
-    index = json.loads((rehearsal / "out" / "model_index.json").read_text())
+        assert str(rehearsed.folder).encode() not in path.read_bytes()
+    index = json.loads((rehearsed.out / "model_index.json").read_text())
     assert index["_class_name"] == "StableDiffusionPipeline"
 
 
-def test_a_run_resumes_at_the_step_where_it_stopped(rehearsal: Path) -> None:
-    before = load_state(rehearsal / "unet-state.pt", "cpu")
-    latents = (rehearsal / "latents-128.npy").stat().st_mtime_ns
-    rehearse(rehearsal, 3)
-    after = load_state(rehearsal / "unet-state.pt", "cpu")
-    assert before is not None
-    assert after is not None
-    assert (before["step"], after["step"]) == (2, 3)
-    assert (rehearsal / "latents-128.npy").stat().st_mtime_ns == latents
+def test_every_stage_learns_in_thirty_steps(rehearsed: Rehearsal) -> None:
+    learned = {stage.name for stage in list_stages() if stage.share}
+    assert rehearsed.outcomes.keys() == learned
+    for name, outcome in rehearsed.outcomes.items():
+        assert outcome.steps == 30, name
+        assert outcome.after < outcome.before, name
 
 
-def test_the_text_encoder_learns_to_read_before_it_is_needed(rehearsal: Path) -> None:
-    galleries = [build_gallery(rehearsal, size, 0) for size in (128, 256)]
+def test_a_run_resumes_at_the_step_where_it_stopped(rehearsed: Rehearsal, tmp_path: Path) -> None:
+    for path in rehearsed.folder.iterdir():
+        copy = shutil.copytree if path.is_dir() else shutil.copy
+        copy(path, tmp_path / path.name)
+    made = (tmp_path / "latents-64.npy").read_bytes()
+    for stage, more in (("unet", "31"), ("canny", "32")):
+        outcomes = run_tiny(tmp_path, "--stage", stage, "--steps", more)
+        assert outcomes[stage].steps == int(more)
+    assert (tmp_path / "latents-64.npy").read_bytes() == made
+    again = run_tiny(tmp_path, "--stage", "previewer", "--steps", "2", "--further")
+    assert again["previewer"].steps == 32
+
+
+def test_a_stage_says_which_one_must_come_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--workdir", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert train.main(["--tiny", "--stage", "canny", *where]) == 1
+    assert "run --stage unet first" in capsys.readouterr().err
+
+
+def test_the_same_seed_draws_the_same_training(rehearsed: Rehearsal, tmp_path: Path) -> None:
+    for name in ("scenes-96.npy", "shown-96.json", "latents-96.npy", "latents-96.done"):
+        shutil.copy(rehearsed.folder / name, tmp_path / name)
+    shutil.copytree(rehearsed.folder / "vae", tmp_path / "vae")
+    again = run_tiny(tmp_path, "--stage", "previewer")
+    assert again["previewer"] == rehearsed.outcomes["previewer"]
+
+
+def test_the_unet_can_begin_with_an_earlier_checkpoint(
+    rehearsed: Rehearsal, tmp_path: Path
+) -> None:
+    galleries = [build_gallery(rehearsed.folder, size, 0) for size in (64, 96)]
     moments = np.zeros((8, 1, 1, 1), np.float16)
-    small, large = (
-        train.choose_latents(gallery, moments[: len(gallery.pictures)], 3, 2)
-        for gallery in galleries
-    )
-    learner = Learner(Lesson(rehearsal / "tokenizer", small, large))
+    sets = [choose_latents(gallery, moments, lambda scene: True, 2) for gallery in galleries]
+    learner = Learner(Lesson(rehearsed.folder / "tokenizer", *sets))
+    assert take_over(learner, rehearsed.out) == ["unet", "text_encoder"]
+    stored = load_file(rehearsed.out / "unet" / "diffusion_pytorch_model.safetensors")
+    present = learner.student.pair.unet.state_dict()
+    assert all(torch.equal(tensor.float(), present[name]) for name, tensor in stored.items())
     first = learner.read_first(1)
-    assert first == pytest.approx(np.log(2), abs=0.15)
-    assert learner.read_first(25) < 0.75 * first
+    assert learner.read_first(12) < first
 
 
 def test_every_scene_has_answers_the_reader_knows() -> None:
@@ -145,6 +168,9 @@ def test_a_budget_in_seconds_ends_on_time_and_resumes_where_it_was() -> None:
     moment[0] = 140.0
     assert later.progress(8) == 1.0
     assert Budget(steps=4).progress(1) == 0.25
+    further = Budget(steps=4)
+    further.resume(step=10, progress=1.0, further=True)
+    assert further.progress(11) == 0.25
 
 
 def test_the_learning_rate_warms_up_holds_and_ends_at_zero() -> None:

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from webui.errors import NumericalError
 from webui.weights.checkpoint import Checkpoint
+from webui.weights.previewer import Previewer
 
 FACTOR = 8
 """Pixels per latent, each way, in every family that we load."""
@@ -94,6 +95,12 @@ class Projection:
         _, height, width = latent.shape
         flat = _with_constant(latent.unsqueeze(0).float().cpu()) @ self._weights
         return to_image(flat.reshape(height, width, 3).permute(2, 0, 1))
+
+
+def show(previewer: Previewer, latent: Tensor) -> Image.Image:
+    """One latent (C, h, w) as a picture of half the finished one's size, by a small network."""
+    with torch.inference_mode():
+        return to_image(previewer(latent.unsqueeze(0).float().cpu())[0])
 
 
 def _with_constant(latent: Tensor) -> Tensor:

@@ -194,7 +194,10 @@ class Painter:
         return 0 if tiling else self._tile_pixels  # tiles would not meet at the outer edges
 
     def _projection(self, checkpoint: Checkpoint) -> Project:
-        """The checkpoint's projection, fitted only when a preview is really made."""
+        """The checkpoint's own previewer, or a projection fitted when a preview is really made."""
+        previewer = checkpoint.previewer
+        if previewer is not None:
+            return lambda latent: latents.show(previewer, latent)
 
         def project(latent: Tensor) -> Image.Image:
             make = self._projections.get(checkpoint.sha256, lambda: latents.Projection(checkpoint))

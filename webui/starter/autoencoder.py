@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
-from torch import nn
 
-from webui.starter.clock import Budget, cool_down
+from webui.starter.clock import Budget
 from webui.starter.console import Console
 from webui.starter.gallery import Gallery, render_held_out, to_pixels
 from webui.starter.linear_start import start_linear
 from webui.starter.networks import SCALING, build_autoencoder
-from webui.starter.states import Average, load_state, save_state, seed_step
+from webui.starter.practice import Outcome, Practice, practise
+from webui.starter.states import seed_step
 
 CROP = 64
 LARGE_SHARE = 0.4
@@ -36,74 +35,47 @@ class AutoencoderRun:
     device: str = "cpu"
     batch: int = 6
     seed: int = 0
+    further: bool = False
     save_seconds: float = 120.0
 
 
-def train_autoencoder(run: AutoencoderRun) -> AutoencoderKL:
-    """Train, average and fold the autoencoder; reopen it where that was done before."""
+def train_autoencoder(run: AutoencoderRun) -> Outcome | None:
+    """Train, average and fold the autoencoder into ``vae``; None where that was done before."""
     finished = run.folder / "vae"
-    if (finished / "config.json").exists():
-        return AutoencoderKL.from_pretrained(finished).to(run.device)
+    if (finished / "config.json").exists() and not run.further:
+        return None
     torch.manual_seed(run.seed)
     model = build_autoencoder()
     start_linear(model)
     model.to(run.device).train()
-    average = run_steps(run, model)
-    average.write(model)
+    outcome = practise(
+        Practice(
+            name="vae",
+            folder=run.folder,
+            module=model,
+            learn=lambda step: reconstruct(run, model, step),
+            budget=run.budget,
+            console=run.console,
+            device=run.device,
+            rate=RATE,
+            decay=0.995,
+            further=run.further,
+            save_seconds=run.save_seconds,
+        )
+    )
     model.eval()
-    check = render_held_out(16, 256)
+    size = run.galleries[1].size
+    check = render_held_out(min(16, len(run.galleries[1].pictures)), size)
     before = measure_psnr(model, check, run.device)
     fold_scaling(model, run.galleries, run.device)
     after = measure_psnr(model, check, run.device)
-    run.console.say(f"vae: {before:.2f} dB at 256 px, {after:.2f} dB once folded")
+    run.console.say(f"vae: {before:.2f} dB at {size} px, {after:.2f} dB once folded")
     model.save_pretrained(finished)
-    return model
+    return outcome
 
 
-def run_steps(run: AutoencoderRun, model: AutoencoderKL) -> Average:
-    """Take training steps until the budget is spent; return the averaged weights."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, betas=(0.9, 0.99), weight_decay=1e-3)
-    average = Average(model, 0.995)
-    path, step = run.folder / "vae-state.pt", 0
-    state = load_state(path, run.device)
-    if state is not None:
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        average.weights, average.steps = state["average"], state["step"]
-        step, run.budget.done = state["step"], state["progress"]
-    saved = time.monotonic()
-    with run.console.bar("vae") as bar:
-        while (progress := run.budget.progress(step)) < 1.0:
-            for group in optimizer.param_groups:
-                group["lr"] = RATE * cool_down(progress, step, 50, 0.3)
-            loss = take_step(run, model, optimizer, step)
-            average.update(model)
-            step += 1
-            bar.show(progress, step, loss)
-            if time.monotonic() - saved > run.save_seconds:
-                save_state(path, pack_state(model, optimizer, average, step, progress))
-                saved = time.monotonic()
-    save_state(path, pack_state(model, optimizer, average, step, 1.0))
-    return average
-
-
-def pack_state(
-    model: nn.Module, optimizer: torch.optim.Optimizer, average: Average, step: int, progress: float
-) -> dict[str, object]:
-    """Pack what a later run needs to go on at the same step."""
-    return {
-        "model": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "average": average.weights,
-        "step": step,
-        "progress": progress,
-    }
-
-
-def take_step(
-    run: AutoencoderRun, model: AutoencoderKL, optimizer: torch.optim.Optimizer, step: int
-) -> float:
-    """Reconstruct one batch of crops and step the weights; returns the loss."""
+def reconstruct(run: AutoencoderRun, model: AutoencoderKL, step: int) -> torch.Tensor:
+    """Reconstruct the batch of crops of ``step``; returns the loss."""
     generator, rng = seed_step(run.seed, step, 1)
     pixels = cut_crops(run, rng)
     with torch.autocast(torch.device(run.device).type, torch.bfloat16):
@@ -112,12 +84,7 @@ def take_step(
         made = model.decode(posterior.mean + posterior.std * noise).sample
     loss = reconstruction_loss(made.float(), pixels)
     mean, logvar = posterior.mean.float(), posterior.logvar.float()
-    loss = loss + KL_WEIGHT * 0.5 * (mean**2 + logvar.exp() - 1.0 - logvar).mean()
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    optimizer.step()
-    return float(loss.detach())
+    return loss + KL_WEIGHT * 0.5 * (mean**2 + logvar.exp() - 1.0 - logvar).mean()
 
 
 def cut_crops(run: AutoencoderRun, rng: np.random.Generator) -> torch.Tensor:

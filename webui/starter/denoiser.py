@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 
-from webui.starter.autoencoder import pack_state
 from webui.starter.clock import Budget
 from webui.starter.console import Console
 from webui.starter.lesson import Learner, Lesson, Pair, build_pair
 from webui.starter.partners import Team
-from webui.starter.states import Average, load_state, save_state
+from webui.starter.practice import Outcome
+from webui.starter.states import Average, load_state, pack_state, save_state
 
 
 @dataclass
@@ -29,29 +30,53 @@ class DenoiserRun:
     partners: int = 0
     reading: int = 400
     decay: float = 0.998
+    start_from: Path | None = None
+    further: bool = False
     save_seconds: float = 240.0
     export_seconds: float = 900.0
 
 
-def train_denoiser(run: DenoiserRun) -> tuple[Pair, int]:
-    """Train until the budget is spent; returns the averaged networks and the step count."""
+def train_denoiser(run: DenoiserRun) -> tuple[Pair, Outcome]:
+    """Train until the budget is spent; returns the averaged networks."""
     learner = Learner(run.lesson)
     path, step = run.folder / "unet-state.pt", 0
     state = load_state(path, run.lesson.device)
     if state is None:
+        if run.start_from is not None:
+            run.console.say(f"unet: begins with {', '.join(take_over(learner, run.start_from))}")
         run.console.say(f"reading: loss {learner.read_first(run.reading):.4f}")
+    before = learner.check()
     average = Average(learner.student.pair, run.decay)
     if state is not None:
         learner.student.load_state_dict(state["model"])
         learner.optimizer.load_state_dict(state["optimizer"])
         average.weights, average.steps = state["average"], state["step"]
-        step, run.budget.done = state["step"], state["progress"]
+        step = state["step"]
+        run.budget.resume(step, state["progress"], run.further)
         run.console.say(f"unet: resumed at step {step}")
     step = run_steps(run, learner, average, step)
     save_state(path, pack_state(learner.student, learner.optimizer, average, step, 1.0))
     pair = learner.student.pair
     average.write(pair)
-    return pair.eval(), step
+    pair.eval()
+    outcome = Outcome(before, learner.check(), step)
+    run.console.say(f"unet: {step} steps, loss {outcome.before:.4f} -> {outcome.after:.4f}")
+    return pair, outcome
+
+
+def take_over(learner: Learner, folder: Path) -> list[str]:
+    """Take the weights of an exported checkpoint where shapes agree; returns the parts' names.
+
+    The text encoder stays fresh where the tokenizer has changed.
+    """
+    pair, taken = learner.student.pair, []
+    for name, network in (("unet", pair.unet), ("text_encoder", pair.text)):
+        state = load_file(next((folder / name).glob("*.safetensors")))
+        mine = network.state_dict()
+        if {n: t.shape for n, t in state.items()} == {n: t.shape for n, t in mine.items()}:
+            network.load_state_dict(state)
+            taken.append(name)
+    return taken
 
 
 def run_steps(run: DenoiserRun, learner: Learner, average: Average, step: int) -> int:

@@ -50,6 +50,19 @@ def load_state(path: Path, device: str) -> dict[str, Any] | None:
     return torch.load(path, map_location=device, weights_only=True)
 
 
+def pack_state(
+    model: nn.Module, optimizer: torch.optim.Optimizer, average: Average, step: int, progress: float
+) -> dict[str, Any]:
+    """Pack what a later run needs to go on at the same step."""
+    return {
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "average": average.weights,
+        "step": step,
+        "progress": progress,
+    }
+
+
 def seed_step(seed: int, step: int, stage: int) -> tuple[torch.Generator, np.random.Generator]:
     """Make the random sources of one step, so that a resumed run draws what it would have."""
     source = np.random.default_rng((seed, stage, step))

@@ -1,53 +1,70 @@
-"""Train the starter model: ``python -m webui.starter.train --workdir W --out models/starter``.
+"""Train the starter: ``python -m webui.starter.train --all --workdir W --out models/starter``.
 
-Stages, each kept in files under the work folder and not repeated: ``scenes`` (pictures),
-``tokenizer``, ``vae`` (with the latents) and ``unet`` (with the export).
+Stages keep what they make in files under the work folder and go on where they were stopped. With
+``--all`` every stage takes its share of the time; with ``--stage`` one stage takes all of it.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import numpy as np
 import torch
-from diffusers import AutoencoderKL
 
-from webui.starter.autoencoder import AutoencoderRun, train_autoencoder
-from webui.starter.clock import Budget
+from webui.errors import WebuiError
 from webui.starter.console import Console
-from webui.starter.denoiser import DenoiserRun, train_denoiser
-from webui.starter.export import export_checkpoint
-from webui.starter.gallery import Gallery, build_gallery, build_latents
-from webui.starter.lesson import LatentSet, Lesson, Pair
-from webui.starter.tokenizer import build_tokenizer, load_tokenizer
+from webui.starter.practice import Outcome
+from webui.starter.stages import list_stages
+from webui.starter.workshop import Workshop
 
-STAGES = ("scenes", "tokenizer", "vae", "unet")
+TINY = {
+    "sizes": (64, 96),
+    "scenes": 12,
+    "large_scenes": 8,
+    "theme_scenes": 6,
+    "sharp_scenes": 3,
+    "captions": 80,
+    "reading_steps": 5,
+    "batch": 2,
+    "large_from": 0.5,
+    "steps": 30,
+    "threads": 1,
+}
+"""Options of a rehearsal: every stage whole, the pictures few and small."""
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Declare the command line."""
     parser = argparse.ArgumentParser("webui.starter.train", description=__doc__)
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--all", action="store_true", help="run every stage in order")
+    names = [stage.name for stage in list_stages()]
+    which.add_argument("--stage", choices=names, help="run this stage; those before it are done")
     add = parser.add_argument
-    add("--stage", choices=(*STAGES, "all"), default="all", help="stop after this stage")
     add("--workdir", type=Path, required=True, help="folder for everything a run needs to resume")
     add("--out", type=Path, required=True, help="folder of the finished checkpoint")
-    add("--minutes", type=float, default=60.0, help="wall-clock minutes for the UNet")
-    add("--until", help="wall-clock time HH:MM at which the UNet is to be finished")
-    add("--steps", type=int, default=0, help="UNet steps, instead of minutes")
-    add("--vae-minutes", type=float, default=10.0, help="wall-clock minutes for the VAE")
-    add("--vae-steps", type=int, default=0, help="VAE steps, instead of minutes")
-    add("--scenes", type=int, default=12_000, help="pictures at 128 px")
-    add("--large-scenes", type=int, default=3_000, help="pictures at 256 px")
+    add("--tiny", action="store_true", help="rehearse: few small pictures, 30 steps a stage")
+    add("--minutes", type=float, default=60.0, help="wall-clock minutes, of all stages together")
+    add("--until", help="wall-clock time HH:MM at which to be finished, instead of minutes")
+    add("--steps", type=int, default=0, help="steps of each stage, instead of minutes")
+    add("--further", action="store_true", help="train a finished stage again from its weights")
+    add("--start-from", type=Path, help="a checkpoint whose weights the UNet begins with")
+    add("--sizes", type=int, nargs=2, default=(128, 256), help="picture sizes, the native one last")
+    add("--scenes", type=int, default=12_000, help="pictures at the smaller size")
+    add("--large-scenes", type=int, default=4_000, help="pictures at the native size")
+    add("--theme-scenes", type=int, default=2_000, help="pictures for ink, LoRA, words and poses")
+    add("--sharp-scenes", type=int, default=240, help="pictures for the upscalers")
     add("--crowd", type=int, default=2, help="most things in a scene that the UNet is shown")
     add("--captions", type=int, default=20_000, help="captions the tokenizer learns from")
     add("--reading-steps", type=int, default=400, help="steps that teach the text encoder alone")
-    add("--batch", type=int, default=16, help="pictures a UNet step at 128 px, half at 256 px")
-    add("--rate", type=float, default=1e-3, help="highest learning rate of the UNet")
+    add("--batch", type=int, default=16, help="pictures a step of whatever works on latents")
+    add("--rate", type=float, default=0.0, help="highest learning rate, instead of the stage's own")
     add("--decay", type=float, default=0.998, help="decay of the UNet's moving average")
-    add("--large-from", type=float, default=0.78, help="share of the run after which 256 px begins")
+    add("--large-from", type=float, default=0.5, help="share of the UNet's run before native size")
     add("--save-minutes", type=float, default=4.0)
     add("--export-minutes", type=float, default=15.0)
     add("--partners", type=int, default=0, help="more processes, one core each, for the UNet")
@@ -57,111 +74,50 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line; a rehearsal has its own defaults."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    if options.tiny:
+        parser.set_defaults(**TINY)
+        options = parser.parse_args(arguments)
+    return options
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the stages asked for; returns the exit status."""
-    options = build_parser().parse_args(arguments)
+    options = parse_options(arguments)
     if options.threads:
         torch.set_num_threads(options.threads)
-    console = Console()
-    last = len(STAGES) if options.stage == "all" else STAGES.index(options.stage) + 1
-    folder: Path = options.workdir
-    galleries = (
-        build_gallery(folder, 128, options.scenes),
-        build_gallery(folder, 256, options.large_scenes),
-    )
-    words = folder / "tokenizer"
-    if last > 1 and not (words / "tokenizer_config.json").exists():
-        tokenizer = build_tokenizer(words, options.captions)
-        console.say(f"tokenizer: {len(tokenizer)} entries")
-    if last > 2:
-        vae = run_autoencoder(options, galleries, console)
-        if last > 3:
-            run_denoiser(options, galleries, vae, console)
+    try:
+        run_stages(options, Console())
+    except WebuiError as error:
+        sys.stderr.write(f"{error.sentence}\n")
+        return 1
     return 0
 
 
-def run_autoencoder(
-    options: argparse.Namespace, galleries: tuple[Gallery, Gallery], console: Console
-) -> AutoencoderKL:
-    """Train the VAE, or reopen it, and encode both galleries."""
-    run = AutoencoderRun(
-        folder=options.workdir,
-        galleries=galleries,
-        budget=Budget(options.vae_steps, options.vae_minutes * 60),
-        console=console,
-        device=options.device,
-        seed=options.seed,
-        save_seconds=options.save_minutes * 60,
-    )
-    vae = train_autoencoder(run).eval()
-    for gallery in galleries:
-        build_latents(options.workdir, gallery, vae, options.device)
-    return vae
+def run_stages(options: argparse.Namespace, console: Console) -> dict[str, Outcome]:
+    """Run one stage or all of them; returns what those learned that learn.
 
-
-def run_denoiser(
-    options: argparse.Namespace,
-    galleries: tuple[Gallery, Gallery],
-    vae: AutoencoderKL,
-    console: Console,
-) -> None:
-    """Train the UNet with its text encoder and export the checkpoint."""
-    words = options.workdir / "tokenizer"
-    tokenizer = load_tokenizer(words)
-    sets = [
-        choose_latents(
-            gallery,
-            build_latents(options.workdir, gallery, vae, options.device),
-            options.crowd,
-            batch,
-        )
-        for gallery, batch in zip(galleries, (options.batch, options.batch // 2), strict=True)
-    ]
-    lesson = Lesson(
-        words=words,
-        small=sets[0],
-        large=sets[1],
-        device=options.device,
-        seed=options.seed,
-        rate=options.rate,
-        large_from=options.large_from,
-    )
-
-    def export(pair: Pair) -> None:
-        export_checkpoint(options.workdir / "export-latest", pair, vae, tokenizer, words)
-        console.say(f"exported at {datetime.now():%H:%M}")
-
-    run = DenoiserRun(
-        folder=options.workdir,
-        lesson=lesson,
-        budget=Budget(options.steps, count_seconds(options)),
-        console=console,
-        export=export,
-        partners=options.partners,
-        reading=options.reading_steps,
-        decay=options.decay,
-        save_seconds=options.save_minutes * 60,
-        export_seconds=options.export_minutes * 60,
-    )
-    pair, step = train_denoiser(run)
-    export_checkpoint(options.out, pair, vae, tokenizer, words)
-    console.say(f"unet: {step} steps, checkpoint written")
-
-
-def choose_latents(gallery: Gallery, moments: np.ndarray, crowd: int, batch: int) -> LatentSet:
-    """Choose the encoded scenes of at most ``crowd`` things."""
-    scenes = [gallery.scene(index) for index in range(len(moments))]
-    chosen = [index for index, scene in enumerate(scenes) if len(scene.things) <= crowd]
-    return LatentSet(
-        scenes=[scenes[index] for index in chosen],
-        shown=[gallery.shown[index] for index in chosen],
-        moments=moments[chosen],
-        batch=batch,
-    )
+    Time that a stage leaves or overdraws is shared among the stages after it. Raises Unavailable
+    where a stage needs what an earlier one has not made.
+    """
+    stages = [stage for stage in list_stages() if options.all or stage.name == options.stage]
+    end = time.monotonic() + count_seconds(options)
+    outcomes: dict[str, Outcome] = {}
+    for index, stage in enumerate(stages):
+        shares = sum(later.share for later in stages[index:])
+        left = max(end - time.monotonic(), 1.0)
+        shop = Workshop(options, console, left * stage.share / shares if shares else left)
+        outcome = stage.work(shop)
+        if outcome is not None:
+            outcomes[stage.name] = outcome
+    return outcomes
 
 
 def count_seconds(options: argparse.Namespace) -> float:
-    """Tell how many seconds the UNet has, from ``--until`` where given, else ``--minutes``."""
+    """Tell how many seconds there are, from ``--until`` where given, else ``--minutes``."""
     if not options.until:
         return options.minutes * 60
     now = datetime.now()

@@ -12,6 +12,7 @@ from webui.diffusion.denoiser import Residuals
 from webui.diffusion.prediction import Prediction
 from webui.library.vocabularies import BpeVocabulary
 from webui.weights.families import Defaults, LatentFormat, ModelFamily
+from webui.weights.previewer import Previewer
 
 
 class ModuleNetwork(Protocol):
@@ -46,6 +47,7 @@ class Checkpoint:
         defaults: what a request for it should start from.
         title: its name for people and for the infotext.
         sha256: the hash of its weights; None while nobody computed it.
+        previewer: shows unfinished latents; None for models that bring none.
     """
 
     family: ModelFamily
@@ -58,6 +60,7 @@ class Checkpoint:
     defaults: Defaults
     title: str
     sha256: str | None = None
+    previewer: Previewer | None = None
 
     @property
     def modules(self) -> dict[str, nn.Module]:

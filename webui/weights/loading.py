@@ -45,6 +45,8 @@ from webui.weights.folders import (
 )
 from webui.weights.networks import UNetNetwork
 from webui.weights.predictions import prediction_kind, read_prediction
+from webui.weights.previewer import FOLDER as PREVIEWER
+from webui.weights.previewer import load_previewer
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +104,11 @@ def _load_folder(folder: Path, device: torch.device, dtype: torch.dtype) -> Chec
         vocabularies=[read_vocabulary(place_of(folder, e.tokenizer)) for e in family.encoders],
         prediction=read_prediction(scheduler, kind),
     )
-    return replace(checkpoint, defaults=apply_card(folder / CARD, _native(checkpoint)))
+    return replace(
+        checkpoint,
+        defaults=apply_card(folder / CARD, _native(checkpoint)),
+        previewer=load_previewer(place_of(folder, PREVIEWER)),
+    )
 
 
 def _native(checkpoint: Checkpoint) -> Defaults:
