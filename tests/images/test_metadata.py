@@ -109,6 +109,28 @@ def test_a_novelai_picture_gives_infotext() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "texts",
+    [
+        {"invokeai_metadata": json.dumps({"positive_prompt": "a hut", "scheduler": "euler",
+                                          "steps": 9, "seed": 3, "cfg_scale": 5})},
+        {"Dream": '"a hut" -s 9 -S 3 -C 5 -A k_euler'},
+        {"prompt": "a hut", "num_inference_steps": "9", "guidance_scale": "5", "seed": "3",
+         "sampler_name": "euler"},
+    ],
+    ids=["InvokeAI", "InvokeAI 1", "Easy Diffusion"],
+)  # fmt: skip
+def test_a_record_of_another_program_stands_in_for_infotext(texts: dict[str, str]) -> None:
+    info = PngImagePlugin.PngInfo()
+    for key, text in texts.items():
+        info.add_text(key, text)
+    out = io.BytesIO()
+    gradient().save(out, "PNG", pnginfo=info)
+    request = read(read_infotext(out.getvalue()), builtin()).request
+    assert (request.prompt.positive, request.sampling.sampler) == ("a hut", "euler")
+    assert (request.sampling.steps, request.noise.seed, request.sampling.cfg_scale) == (9, 3, 5.0)
+
+
 @pytest.mark.parametrize("comment", ["", "[]", "{", "[" * 100_000])
 def test_a_broken_novelai_comment_is_ignored(comment: str) -> None:
     info = PngImagePlugin.PngInfo()

@@ -7,6 +7,7 @@ walks the file's own structure and decodes no pixels.
 import io
 import json
 import zlib
+from collections.abc import Mapping
 from typing import Any, cast
 
 from PIL import ExifTags, Image, PngImagePlugin
@@ -27,6 +28,8 @@ _NOISE = frozenset({
     "timestamp", "duration", "progressive", "progression", "icc_profile", "chromaticity",
     "photoshop", "xml:com.adobe.xmp",
 })  # fmt: skip
+_OTHER_KEYS = ("invokeai_metadata", "sd-metadata", "Dream")
+_EASY_MARKS = {"prompt", "num_inference_steps", "guidance_scale"}
 _NOVELAI_SAMPLERS = {
     "k_euler_ancestral": "Euler a", "k_euler": "Euler", "k_lms": "LMS", "k_heun": "Heun",
     "k_dpm_2": "DPM2", "k_dpm_2_ancestral": "DPM2 a", "k_dpmpp_2s_ancestral": "DPM++ 2S a",
@@ -63,7 +66,8 @@ def read_metadata(data: bytes) -> dict[str, str]:
     """Every text inside a picture file by its key, cleaned and bounded. Never raises.
 
     `parameters` is the infotext; an EXIF comment wins over a text chunk and is also listed as
-    "exif comment". For a NovelAI picture the infotext is made from what it holds instead.
+    "exif comment". Records of other programs stand in its place where there is none; a NovelAI
+    picture's infotext is made from what it holds.
     """
     kind = sniff(data)
     texts: dict[str, str] = {}
@@ -75,10 +79,20 @@ def read_metadata(data: bytes) -> dict[str, str]:
     if comment:
         texts["exif comment"] = comment
         texts[PARAMETERS] = comment
+    if PARAMETERS not in texts and kind == "png":
+        texts |= _other_record(texts)
     if texts.get("Software") == "NovelAI":
         texts[PARAMETERS] = _novelai(texts, data) or texts.get(PARAMETERS, "")
     kept = {key: text for key, text in texts.items() if key.lower() not in _NOISE and text}
     return {clean(key): clean(text) for key, text in list(kept.items())[:MAX_ENTRIES]}
+
+
+def _other_record(texts: Mapping[str, str]) -> dict[str, str]:
+    """What another program wrote under keys of its own, for reading as infotext."""
+    if texts.keys() >= _EASY_MARKS:
+        return {PARAMETERS: json.dumps(dict(texts), ensure_ascii=False)}
+    found = next((texts[key] for key in _OTHER_KEYS if key in texts), "")
+    return {PARAMETERS: found} if found else {}
 
 
 def _png_texts(data: bytes) -> dict[str, str]:
