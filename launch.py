@@ -2,6 +2,7 @@
 
     python launch.py [flags]           the page (`python launch.py --help` lists the flags)
     python launch.py test [args]       the whole test suite; arguments go to pytest
+    python launch.py test --parity     the comparison with the older UI's pictures, and its table
     python launch.py setup [--test]    only make the environment
     python launch.py generate|doctor   the other commands of `python -m webui`
 
@@ -34,6 +35,7 @@ TORCH_RANGE = ((2, 10), (3, 0))
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 CUDA_INDEX = "https://download.pytorch.org/whl/cu130"
 COMMANDS = ("serve", "generate", "doctor")
+PARITY = ("tests/parity", "-m", "parity")
 
 FAULTS = (
     (("no space left", "errno 28", "not enough space", "disk quota"),
@@ -357,8 +359,13 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
         say(f"Ready: {python_of(environment)}")
         sys.exit(0)
     if command == "test":
-        start(python_of(environment), ["-m", "pytest", *rest], cwd=ROOT)
+        start(python_of(environment), ["-m", "pytest", *pytest_arguments(rest)], cwd=ROOT)
     start(python_of(environment), ["-m", "webui", command, *rest])
+
+
+def pytest_arguments(rest: Sequence[str]) -> list[str]:
+    """What pytest is told; `--parity` stands for the comparison with the older UI's pictures."""
+    return [part for word in rest for part in (PARITY if word == "--parity" else (word,))]
 
 
 def split(argv: Sequence[str]) -> tuple[str, list[str]]:

@@ -18,6 +18,13 @@ def test_a_command_takes_the_rest() -> None:
     assert launch.split(["generate", "txt2img"]) == ("generate", ["txt2img"])
 
 
+def test_parity_stands_for_its_own_tests() -> None:
+    assert launch.pytest_arguments(["-q", "--parity", "--page"]) == [
+        "-q", "tests/parity", "-m", "parity", "--page",
+    ]  # fmt: skip
+    assert (launch.ROOT / "tests" / "parity").is_dir()
+
+
 @pytest.mark.parametrize(
     ("said", "meaning"),
     [
