@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from webui.contract.events import Artifact, Event
 from webui.contract.fields import nest
@@ -72,9 +73,8 @@ def pixels(artifact: Artifact) -> np.ndarray:
 def make_studio(models: Path, data: Path, defaults: Mapping[str, Any], **config: Any) -> Studio:
     """A studio over a models folder."""
     torch.set_num_threads(1)
-    engine = make_engine(
-        EngineConfig(models_dir=models, data_dir=data, preview_seconds=0.0001, **config)
-    )
+    config = {"preview_seconds": 0.0001, **config}
+    engine = make_engine(EngineConfig(models_dir=models, data_dir=data, **config))
     return Studio(engine, defaults)
 
 
@@ -117,3 +117,17 @@ def source_png() -> bytes:
 def source() -> Blob:
     """The reference under which tests hand in the source picture."""
     return Blob(sha256="b" * 64)
+
+
+@pytest.fixture(scope="session")
+def duet(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Studio:
+    """An engine over two checkpoints of one kind, "tiny" and "other"; tiny is the default."""
+    models = tmp_path_factory.mktemp("duet-models")
+    shutil.copytree(tiny_folder, models / "tiny")
+    shutil.copytree(tiny_folder, models / "other")
+    weights = models / "other" / "unet" / "diffusion_pytorch_model.safetensors"
+    changed = {name: tensor * 1.1 for name, tensor in load_file(weights).items()}
+    save_file(changed, weights)
+    defaults = {**TINY, "model.checkpoint": "tiny"}
+    data = tmp_path_factory.mktemp("duet-data")
+    return make_studio(models, data, defaults, preview_seconds=0.0, keep_models=2)

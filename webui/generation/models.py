@@ -42,6 +42,10 @@ class Models:
         self._stack = stack
         self._opened: dict[Path, Opened] = {}
 
+    def check(self, name: str, field: str) -> None:
+        """Raise NotFound, which names `field`, where there is no checkpoint called `name`."""
+        self._catalog.resolve(name or self._default, field)
+
     def open(self, name: str) -> Opened:
         """The checkpoint called `name`; raises NotFound, and what loading raises."""
         found = self._catalog.resolve(name or self._default)

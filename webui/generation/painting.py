@@ -90,9 +90,13 @@ class Painter:
     ) -> Painted:
         """Sample requests that differ in their seeds only; a stop returns what is there.
 
-        Raises Interrupted when a cancel was asked for.
+        Raises Interrupted when a cancel was asked for, NotFound before anything is sampled.
         """
         request = requests[0]
+        if request.refiner is not None:
+            models.check(request.refiner.checkpoint, "refiner.checkpoint")
+        if request.hires is not None:
+            models.check(request.hires.checkpoint, "hires.checkpoint")
         checkpoint = models.open(request.model.checkpoint).checkpoint
         run = Run(models, requests, inputs, join, watch, checkpoint)
         if request.source is not None and not sources.is_sampled(request.source):
