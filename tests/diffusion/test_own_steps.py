@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.diffusion.fakes import Counted, Silence
-from tests.diffusion.test_samplers import SHAPE, denoise_gaussian
+from tests.diffusion.fakes import Counted, Silence, denoise_gaussian
 from webui.diffusion.noise import ImageNoise
 from webui.diffusion.prediction import DiscretePrediction, FlowPrediction
 from webui.diffusion.samplers import Sampler, SamplerOptions, UniPCForm
@@ -15,6 +14,8 @@ from webui.diffusion.schedules import Schedule, make_sigmas
 
 Samplers = dict[str, Sampler]
 Schedules = dict[str, Schedule]
+
+SHAPE = (4, 8, 8)
 
 
 @pytest.fixture
