@@ -11,7 +11,7 @@ from PIL import Image
 
 from webui import __version__
 from webui.contract import infotext
-from webui.contract.events import Artifact, Execution, Finished, Vocabulary
+from webui.contract.events import Artifact, Execution, Finished, Notice, Vocabulary
 from webui.contract.items import Item
 from webui.contract.request import GenerationRequest
 from webui.contract.vocabulary import builtin, merged
@@ -25,6 +25,7 @@ from webui.generation.latents import needs_tiles
 from webui.generation.models import Models
 from webui.generation.painting import Painter
 from webui.generation.sources import corrected
+from webui.generation.texts import unheard
 from webui.generation.watching import Watch
 from webui.images.storage import encode_image, media_type_of
 from webui.library.catalog import Catalog, ModelFile
@@ -102,6 +103,8 @@ class PaintingEngine:
         """Paint and hand over; returns whether it was stopped early."""
         requests = [self._effects.prepared(item.request) for item in items]
         request = requests[0]
+        for sentence in unheard(request):
+            emit(Notice(item=items[0].index, sentence=sentence))
         watch.enter("loading the model", 0.0, 0.0)
         with ExitStack() as patched, torch.inference_mode():
             models = self._models(request, patched)

@@ -1,12 +1,13 @@
 """The prompts of a pass, encoded over its calls; what was read once is remembered."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from webui.contract.request import GenerationRequest, Reading
 from webui.diffusion.conditioning import Padding, Timeline, pad_by_repeating, pad_with
 from webui.generation.caches import Recent
 from webui.prompts.encoding import encode_prompt, encode_timeline
-from webui.prompts.syntax import Span
+from webui.prompts.syntax import Span, cut_tags, strip_comments
 from webui.weights.checkpoint import Checkpoint
 
 
@@ -44,6 +45,15 @@ class Texts:
             timeline(request.prompt.negative, True),
             _padding(checkpoint, reading, clip_skip),
         )
+
+
+def unheard(request: GenerationRequest) -> Iterator[str]:
+    """Sentences about the extra networks that the prompts ask for: none is applied yet."""
+    hires = request.hires
+    prompts = (request.prompt.positive, hires.prompt if hires else "")
+    tags = (tag for prompt in prompts for tag in cut_tags(strip_comments(prompt))[1])
+    for tag in dict.fromkeys(tags):
+        yield tag.fault or f"{tag.source} was read, but networks of this kind are not applied yet."
 
 
 def _padding(checkpoint: Checkpoint, reading: Reading, clip_skip: int) -> Padding | None:
