@@ -124,7 +124,7 @@ def test_far_too_many_brackets_are_refused_before_any_work() -> None:
 
 @pytest.mark.parametrize(
     "prompt",
-    [")" * 100_000, "\\" * 100_000, ":" * 100_000, " " * 100_000, "BREAK " * 16_000, "(a" * 2000],
+    [")" * 10_000, "\\" * 10_000, ":" * 10_000, " " * 100_000, "BREAK " * 16_000, "(a" * 1000],
 )
 def test_the_largest_prompts_still_parse(prompt: str) -> None:
     assert parse_attention(prompt)
