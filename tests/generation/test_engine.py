@@ -4,7 +4,6 @@ import io
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from tests.generation.conftest import ROOT, TINY, Studio, make_studio, pictures, pixels
@@ -15,12 +14,9 @@ from webui.contract.request import Blob
 from webui.contract.vocabulary import builtin, find, merged
 from webui.contract.worker import run_to_end
 from webui.errors import NotFound
-from webui.generation import latents
 from webui.images.decode import decode_image
 from webui.images.geometry import resize
 from webui.images.metadata import read_infotext
-from webui.plugins.expansion import expand_batch
-from webui.weights.checkpoint import Checkpoint
 
 
 def test_the_built_in_vocabulary_is_what_the_worker_can_do(studio: Studio) -> None:
@@ -60,37 +56,6 @@ def test_prompt_weights_and_clip_skip_change_the_picture(studio: Studio) -> None
     base = studio.picture()
     assert not np.array_equal(base, studio.picture({"prompt.positive": "a (red:0.7) house"}))
     assert not np.array_equal(base, studio.picture({"model.clip_skip": 2}))
-
-
-def test_packed_images_equal_single_ones_within_rounding(
-    studio: Studio, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    decoded: list[torch.Tensor] = []
-
-    def remember(checkpoint: Checkpoint, latent: torch.Tensor, tile_pixels: int) -> torch.Tensor:
-        decoded.append(latent)
-        return decode(checkpoint, latent, tile_pixels)
-
-    decode = latents.decode
-    monkeypatch.setattr(latents, "decode", remember)
-    requests = [
-        studio.request({"noise.seed": seed, "sampling.sampler": "euler_a"}) for seed in (3, 4)
-    ]
-    packed = pictures(studio.run(*requests))
-    assert all("Packed: 2" in artifact.infotext for artifact in packed)
-    for request in requests:
-        studio.run(request)
-    sampled = [latent for latent in decoded if latent.shape[-1] == 8]  # previews fit on 16 cells
-    together, alone = torch.cat(sampled[:2]), torch.cat(sampled[2:])
-    assert (together - alone).abs().max() <= 1e-4 * alone.std()
-
-
-def test_an_image_of_a_batch_is_its_seed_alone_to_the_bit(studio: Studio) -> None:
-    batch = studio.request({"sampling.sampler": "euler_a", "canvas.batch_size": 3})
-    for offset, item in enumerate(expand_batch(batch)):
-        alone = studio.request({"sampling.sampler": "euler_a", "noise.seed": 7 + offset})
-        in_batch = pictures(studio.run(item.request))[0]
-        assert pictures(studio.run(alone))[0].data == in_batch.data
 
 
 def test_each_item_ends_once_and_its_bar_only_grows(studio: Studio) -> None:
