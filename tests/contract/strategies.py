@@ -8,12 +8,13 @@ from pydantic import JsonValue
 
 from webui.contract import vocabulary
 from webui.contract.events import Execution, Word
-from webui.contract.fields import Leaf, leaves, nest
+from webui.contract.fields import Leaf, get, leaves, nest
 from webui.contract.infotext import essential
 from webui.contract.request import (
     Blob,
     GenerationRequest,
     Hires,
+    Inpaint,
     OutputOf,
     Refiner,
     Rooted,
@@ -76,7 +77,7 @@ executions = st.builds(
 
 def leaf_values(leaf: Leaf) -> st.SearchStrategy[Any]:
     """Values that a leaf accepts, by its type, bounds and vocabulary."""
-    if leaf.path == "source.image":
+    if leaf.path in ("source.image", "source.inpaint.mask"):
         return blobs
     if leaf.path == "prompt.styles":
         return st.lists(names, max_size=3).map(tuple)
@@ -96,6 +97,10 @@ def leaf_values(leaf: Leaf) -> st.SearchStrategy[Any]:
         return st.floats(leaf.low, leaf.high)
     if float in get_args(leaf.annotation):
         return st.one_of(st.none(), st.floats(leaf.low, leaf.high))
+    if int in get_args(leaf.annotation):
+        assert leaf.low is not None
+        assert leaf.high is not None
+        return st.one_of(st.none(), st.integers(int(leaf.low), int(leaf.high)))
     if leaf.default is None:
         return names
     return text if leaf.param.multiline else st.one_of(st.just(leaf.default), names)
@@ -106,7 +111,8 @@ def requests(draw: st.DrawFn) -> GenerationRequest:
     """Any request: each leaf at its default or at any value it accepts, parts present or not."""
     parts: dict[str, Any] = {"effects": draw(effects)}
     if draw(st.booleans()):
-        parts["source"] = Source(image=draw(blobs))
+        masks = st.one_of(st.none(), st.builds(Inpaint, mask=blobs))
+        parts["source"] = Source(image=draw(blobs), inpaint=draw(masks))
     if draw(st.booleans()):
         parts["hires"] = Hires()
     if draw(st.booleans()):
@@ -114,8 +120,8 @@ def requests(draw: st.DrawFn) -> GenerationRequest:
     request = GenerationRequest(**parts)
     values: dict[str, Any] = {}
     for path, leaf in leaves(GenerationRequest).items():
-        part = path.split(".")[0]
-        if getattr(request, part) is not None and draw(st.booleans()):
+        part = path.rpartition(".")[0]
+        if get(request, part) is not None and draw(st.booleans()):
             values[path] = draw(leaf_values(leaf))
     return nest(request, values)
 

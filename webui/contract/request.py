@@ -5,9 +5,22 @@ import json
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue, StringConstraints
+from pydantic import Field, JsonValue
 
 from webui.contract.fields import Frozen, Name, Param, Text
+from webui.contract.pictures import (
+    Blob,
+    ImageRef,
+    Inpaint,
+    InpaintArea,
+    MaskedContent,
+    MaskMode,
+    OutputOf,
+    ResizeMode,
+    Rooted,
+    Sha256,
+    Source,
+)
 from webui.contract.sampling import (
     SEED_MAX,
     Levels,
@@ -22,21 +35,10 @@ from webui.contract.sampling import (
 
 __all__ = [
     "SEED_MAX", "AnyRequest", "Blob", "Canvas", "Emphasis", "GenerationRequest", "Hires",
-    "ImageRef", "Levels", "Model", "Noise", "NoiseSourceName", "OutputOf", "Prompt", "Reading",
-    "Refiner", "RefinerPass", "ResizeMode", "Rooted", "Sampling", "ScriptCall", "Seed", "Sha256",
-    "Source", "UniPC", "digest",
+    "ImageRef", "Inpaint", "InpaintArea", "Levels", "MaskMode", "MaskedContent", "Model", "Noise",
+    "NoiseSourceName", "OutputOf", "Prompt", "Reading", "Refiner", "RefinerPass", "ResizeMode",
+    "Rooted", "Sampling", "ScriptCall", "Seed", "Sha256", "Source", "UniPC", "digest",
 ]  # fmt: skip
-
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-
-
-class ResizeMode(StrEnum):
-    """How a picture of another shape is brought to the target size."""
-
-    JUST_RESIZE = "just_resize"
-    CROP_AND_RESIZE = "crop_and_resize"
-    RESIZE_AND_FILL = "resize_and_fill"
-    LATENT_UPSCALE = "latent_upscale"
 
 
 class Emphasis(StrEnum):
@@ -47,33 +49,6 @@ class Emphasis(StrEnum):
     IGNORE = "ignore"
     NONE = "none"
 
-
-class Blob(Frozen):
-    """An uploaded picture, kept under the hash of its bytes."""
-
-    kind: Literal["blob"] = "blob"
-    sha256: Sha256
-
-
-class Rooted(Frozen):
-    """A file below a configured root, made only by the server; it must not have changed."""
-
-    kind: Literal["rooted"] = "rooted"
-    root_id: Name
-    relative_path: Text
-    size: int
-    mtime_ns: int
-
-
-class OutputOf(Frozen):
-    """The `n`-th picture that another item of the same job makes."""
-
-    kind: Literal["output"] = "output"
-    item: Annotated[int, Field(ge=0)]
-    n: Annotated[int, Field(ge=0)] = 0
-
-
-ImageRef = Annotated[Blob | Rooted | OutputOf, Field(discriminator="kind")]
 
 # The fields are a table; one argument to a line would hide its rows.
 # fmt: off
@@ -174,44 +149,6 @@ class Canvas(Frozen):
         bool,
         Param("Tiling", "Make a picture whose edges fit together.",
               infotext="Tiling", axis=True),
-    ] = False
-
-
-class Source(Frozen):
-    """The picture that is painted over."""
-
-    image: Annotated[
-        ImageRef, Param("Source image", "The picture to start from.", infotext="Init image")
-    ]
-    denoising_strength: Annotated[
-        float, Field(ge=0, le=1),
-        Param("Denoising strength", "0 keeps the picture, 1 ignores it.",
-              infotext="Denoising strength", axis=True, step=0.01),
-    ] = 0.75
-    resize_mode: Annotated[
-        ResizeMode,
-        Param("Resize mode", "What happens when the picture has another shape than the result.",
-              infotext="Resize mode", axis=True, choices="resize_modes"),
-    ] = ResizeMode.JUST_RESIZE
-    exact_steps: Annotated[
-        bool,
-        Param("Do exactly the amount of steps", "Run all the steps whatever the denoising "
-              "strength, as the hires pass does.", infotext="Img2img exact steps", axis=True),
-    ] = False
-    zero_strength_step: Annotated[
-        bool,
-        Param("One step at strength 0", "The older UI runs one step even at denoising strength 0; "
-              "off, strength 0 gives the resized picture.", infotext="Zero strength step"),
-    ] = False
-    noise_multiplier: Annotated[
-        float, Field(ge=0, le=1.5),
-        Param("Noise multiplier", "Scales the noise laid over the picture at the start.",
-              infotext="Noise multiplier", axis=True, step=0.001),
-    ] = 1.0
-    color_correction: Annotated[
-        bool,
-        Param("Color correction", "Give the result the colours of the source picture.",
-              infotext="Color correction", axis=True),
     ] = False
 
 

@@ -75,6 +75,20 @@ NOISE_SOURCES = (
     Word(id="gpu", label="GPU"),
     Word(id="nv", label="NV"),
 )
+MASK_MODES = (
+    Word(id="inpaint_masked", label="Inpaint masked"),
+    Word(id="inpaint_not_masked", label="Inpaint not masked"),
+)
+MASKED_CONTENTS = (
+    Word(id="fill", label="fill"),
+    Word(id="original", label="original"),
+    Word(id="latent_noise", label="latent noise"),
+    Word(id="latent_nothing", label="latent nothing"),
+)
+INPAINT_AREAS = (
+    Word(id="whole_picture", label="Whole picture"),
+    Word(id="only_masked", label="Only masked"),
+)
 EMPHASES = (
     Word(id="original", label="Original"),
     Word(id="no_norm", label="No norm"),
@@ -106,6 +120,9 @@ def builtin() -> dict[str, tuple[Word, ...]]:
         "resize_modes": RESIZE_MODES,
         "hires_upscalers": HIRES_UPSCALERS,
         "noise_sources": NOISE_SOURCES,
+        "mask_modes": MASK_MODES,
+        "masked_contents": MASKED_CONTENTS,
+        "inpaint_areas": INPAINT_AREAS,
         "emphases": EMPHASES,
         "unipc_variants": UNIPC_VARIANTS,
         "unipc_skips": UNIPC_SKIPS,

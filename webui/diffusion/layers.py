@@ -52,6 +52,35 @@ class Switched(Generic[D]):
         return self.denoiser(x, sigma)
 
 
+class Masked:
+    """Paints only where the mask says; everywhere else the kept latent comes back.
+
+    `mask` is (1, 1, h, w) or (B, C, h, w) in [0, 1], 1 where it is painted; `kept` is the clean
+    latent (B, C, h, w). Ordinary solvers have each estimate blended. Those that begin at unit
+    scale (`before`) have the input blended instead, with the kept latent as it is, without noise:
+    that is what the older UI does with DDIM, PLMS and UniPC.
+    """
+
+    def __init__(self, denoiser: Denoiser, mask: Tensor, kept: Tensor, before: bool) -> None:
+        self.denoiser = denoiser
+        self.mask = mask
+        self.kept = kept
+        self.before = before
+
+    def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """The estimate for x (B, C, h, w) with the kept part in its place."""
+        if not self.before:
+            return self.blend(self.denoiser(x, sigma))
+        level = (1 + sigma.to(x) ** 2).sqrt()
+        seen = x * self.mask + self.kept.to(x) * level * (1 - self.mask)
+        # The solver goes on from its own x: it is the predicted noise that has to be the same.
+        return self.denoiser(seen, sigma) + (x - seen)
+
+    def blend(self, latent: Tensor) -> Tensor:
+        """`latent` where it is painted, the kept one elsewhere."""
+        return latent * self.mask + self.kept.to(latent) * (1 - self.mask)
+
+
 class Watched:
     """Reports after each network call, and before each one asks whether to go on.
 

@@ -24,7 +24,6 @@ from webui.generation.effects import EffectDesk
 from webui.generation.latents import needs_tiles
 from webui.generation.models import Models
 from webui.generation.painting import Painter
-from webui.generation.sources import corrected
 from webui.generation.texts import unheard
 from webui.generation.watching import Watch
 from webui.images.storage import encode_image, media_type_of
@@ -115,8 +114,7 @@ class PaintingEngine:
             images = self._painter.decode(painted, request.canvas.tiling)
         for item, own, image in zip(items, requests, images, strict=True):
             finished = self._effects.finished(image, own)
-            if painted.latent is not None:
-                finished = corrected(finished, own, inputs)
+            finished = self._painter.finish(finished, own, inputs, painted)
             execution = self._execution(file, checkpoint, finished, own, len(items))
             emit(self._artifact(item, own, finished, execution))
         return painted.stopped

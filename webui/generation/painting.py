@@ -100,7 +100,7 @@ class Painter:
         checkpoint = models.open(request.model.checkpoint).checkpoint
         run = Run(models, requests, inputs, join, watch, checkpoint)
         if request.source is not None and not sources.is_sampled(request.source):
-            image = sources.resized(request, inputs)
+            image = self._sources.unsampled(request, inputs)
             return Painted(None, checkpoint, (image,) * len(requests))
         try:
             latent = self._base(run)
@@ -117,6 +117,12 @@ class Painter:
         if painted.latent is None:
             return list(painted.images)
         return latents.decode_images(painted.checkpoint, painted.latent, self._tiles(tiling))
+
+    def finish(
+        self, image: Image.Image, request: GenerationRequest, inputs: Inputs, painted: Painted
+    ) -> Image.Image:
+        """A decoded picture brought together with its source."""
+        return self._sources.finished(image, request, inputs, painted.latent is not None)
 
     def _base(self, run: Run) -> Tensor:
         request, start = run.requests[0], None

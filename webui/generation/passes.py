@@ -7,7 +7,7 @@ from torch import Tensor
 
 from webui.contract.request import Levels, Noise, Sampling, UniPC
 from webui.diffusion.denoiser import Denoiser, Guided
-from webui.diffusion.layers import Check, Report, Switched, Watched
+from webui.diffusion.layers import Check, Masked, Report, Switched, Watched
 from webui.diffusion.moments import refiner_is_due, skipped_negative
 from webui.diffusion.noise import ImageNoise
 from webui.diffusion.prediction import DiscretePrediction, Prediction
@@ -29,13 +29,19 @@ from webui.weights.checkpoint import Checkpoint
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """What a pass begins from: clean latents (B, C, h, w), and how far they may change."""
+    """What a pass begins from: clean latents (B, C, h, w), and how far they may change.
+
+    `mask` (1, 1, h, w) is 1 where the pass paints and 0 where the latent stays; `noise_in_mask`
+    puts pure noise where it paints.
+    """
 
     latent: Tensor
     strength: float
     rule: StepRule = "proportional"
     zero_runs_one: bool = False
     noise_multiplier: float = 1.0
+    mask: Tensor | None = None
+    noise_in_mask: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +99,8 @@ def run_pass(
     prediction = _prediction(checkpoint, spec)
     noise = _noise(checkpoint, spec)
     trajectory = plan_pass(checkpoint, spec)
-    x = _begin(trajectory, prediction, noise.initial(), spec)
+    kept = _kept(checkpoint, spec)
+    x = _begin(trajectory, prediction, noise.initial(), spec, kept)
     if len(trajectory.sigmas) < 2:
         return x
     levels = tuple(float(sigma) for sigma in trajectory.sigmas)
@@ -111,9 +118,11 @@ def run_pass(
 
     first = wrapped(checkpoint, spec.words, 0)
     relay = Switched[Denoiser](first, hand_over, _due(spec, prediction))
-    watched = Watched(relay, report, check, trajectory.sigmas)
     options = _options(spec, prediction, trajectory, lambda: at_work[0].latest_uncond())
-    return spec.sampler.sample(watched, x, trajectory.sigmas, noise, options)
+    masked = _masked(relay, spec, kept)
+    watched = Watched(masked or relay, report, check, trajectory.sigmas)
+    latent = spec.sampler.sample(watched, x, trajectory.sigmas, noise, options)
+    return latent if masked is None else masked.blend(latent)
 
 
 def plan_pass(checkpoint: Checkpoint, spec: Pass) -> Trajectory:
@@ -197,13 +206,36 @@ def _schedule_options(checkpoint: Checkpoint, spec: Pass) -> ScheduleOptions:
     )
 
 
-def _begin(trajectory: Trajectory, prediction: Prediction, noise: Tensor, spec: Pass) -> Tensor:
+def _begin(
+    trajectory: Trajectory, prediction: Prediction, noise: Tensor, spec: Pass, kept: Tensor | None
+) -> Tensor:
+    if spec.start is None or kept is None:
+        return trajectory.begin(prediction, noise)
+    noise = noise * spec.start.noise_multiplier
+    return trajectory.begin(prediction, noise, kept.expand_as(noise), spec.seeds[0].extra)
+
+
+def _kept(checkpoint: Checkpoint, spec: Pass) -> Tensor | None:
+    """The clean latents (B, C, h, w) that a pass begins from; None where it begins from noise."""
     start = spec.start
     if start is None:
-        return trajectory.begin(prediction, noise)
-    latent = start.latent.to(noise).expand_as(noise)
-    noise = noise * start.noise_multiplier
-    return trajectory.begin(prediction, noise, latent, spec.seeds[0].extra)
+        return None
+    latent = start.latent.to(checkpoint.device)
+    if start.mask is None or not start.noise_in_mask:
+        return latent
+    plain = ImageNoise(
+        [n.seed for n in spec.seeds],
+        (checkpoint.latent.channels, spec.height, spec.width),
+        source=spec.seeds[0].source.value,
+        device=checkpoint.device,
+    ).initial()
+    return latent + plain * start.mask.to(plain)
+
+
+def _masked(denoiser: Denoiser, spec: Pass, kept: Tensor | None) -> Masked | None:
+    if spec.start is None or spec.start.mask is None or kept is None:
+        return None
+    return Masked(denoiser, spec.start.mask.to(kept), kept, spec.sampler.unit_start)
 
 
 def _noise(checkpoint: Checkpoint, spec: Pass) -> ImageNoise:

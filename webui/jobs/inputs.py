@@ -24,7 +24,9 @@ class Blobs(Protocol):
 def image_refs(item: Item) -> tuple[ImageRef, ...]:
     """Every picture that an item's request refers to."""
     source = item.request.source
-    return () if source is None else (source.image,)
+    if source is None:
+        return ()
+    return (source.image,) if source.inpaint is None else (source.image, source.inpaint.mask)
 
 
 class Resolver:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from webui.contract.fields import get, leaves, nest
-from webui.contract.request import GenerationRequest
+from webui.contract.request import GenerationRequest, Inpaint, InpaintArea
 
 OWN_ETA: Mapping[str, float | None] = {
     **dict.fromkeys(
@@ -43,6 +43,8 @@ def essential(request: GenerationRequest) -> GenerationRequest:
     source = request.source
     if source is not None and (source.denoising_strength > 0 or source.exact_steps):
         changes["source.zero_strength_step"] = False
+    if source is not None and source.inpaint is not None:
+        changes |= _mask_changes(source.inpaint)
     changes |= _hires_changes(request) | _sampler_changes(request) | _reading_changes(request)
     return nest(request, changes)
 
@@ -50,6 +52,15 @@ def essential(request: GenerationRequest) -> GenerationRequest:
 def takes_eta(sampler: str) -> bool:
     """Whether a sampler looks at eta; one that is not built in may."""
     return OWN_ETA.get(sampler, 1.0) is not None
+
+
+def _mask_changes(inpaint: Inpaint) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    if inpaint.blur_down == inpaint.blur:
+        changes["source.inpaint.blur_down"] = None
+    if inpaint.area is InpaintArea.WHOLE_PICTURE:
+        changes["source.inpaint.padding"] = _default("source.inpaint.padding")
+    return changes
 
 
 def _hires_changes(request: GenerationRequest) -> dict[str, Any]:

@@ -99,6 +99,7 @@ class _Reader:
         self._take_checkpoint()
         effects = self._take_effects(ours)
         strength = self._place_strength(known)
+        self._place_mask(known)
         if "refiner.checkpoint" not in self.values:
             self._drop("refiner.")
         absent = {"script": None, "effects": effects, "hires": None, "refiner": None}
@@ -179,6 +180,18 @@ class _Reader:
         if self.base.source is None or strength is None:
             self._drop("source.")
         return strength
+
+    def _place_mask(self, known: Callable[[Blob], bool]) -> None:
+        """Keep what was said about a mask where there is one, kept with its picture or in base."""
+        mask = self.values.pop("source.inpaint.mask", None)
+        if mask is not None and not known(mask):
+            self.notices.append("The mask of this image is no longer kept here.")
+        elif mask is not None and "source.image" in self.values:
+            self.values["source.inpaint.mask"] = mask
+            return
+        source = self.base.source
+        if source is None or source.inpaint is None:
+            self._drop("source.inpaint.")
 
     def _drop(self, prefix: str) -> None:
         self.values = {p: v for p, v in self.values.items() if not p.startswith(prefix)}

@@ -23,10 +23,11 @@ ORDER = (
     "Clip skip", "ENSD", "Token merging ratio", "Token merging ratio hr", "RNG", "NGMS", "Tiling",
     "Hires checkpoint", "Hires sampler", "Hires prompt", "Hires negative prompt",
     "Hires CFG Scale", "Hires schedule type", "Hires upscale", "Hires resize", "Hires steps",
-    "Hires upscaler", "Noise multiplier", "Extra noise", "Downcast alphas_cumprod",
-    "Noise Schedule", "Emphasis", "Old prompt editing timelines", "Eta", "Eta DDIM", "Sigma churn",
-    "Sigma tmin", "Sigma tmax", "Sigma noise", "Schedule min sigma", "Schedule max sigma",
-    "Schedule rho",
+    "Hires upscaler", "Mask mode", "Mask blur", "Mask blur down", "Inpaint area",
+    "Masked area padding", "Masked content", "Noise multiplier", "Extra noise",
+    "Downcast alphas_cumprod", "Noise Schedule", "Emphasis", "Old prompt editing timelines",
+    "Eta", "Eta DDIM", "Sigma churn", "Sigma tmin", "Sigma tmax", "Sigma noise",
+    "Schedule min sigma", "Schedule max sigma", "Schedule rho",
     "Beta schedule alpha", "Beta schedule beta", "Discard penultimate sigma",
     "SGM noise multiplier", "NGMS all steps", "Skip Early CFG", "Pad conds", "Pad conds v0",
     "Refiner", "Refiner switch at", "Refiner switch by sampling steps", "Hires refiner",
@@ -36,8 +37,9 @@ ORDER = (
 _ALWAYS = frozenset({
     "Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size-1", "Size-2",
     "Denoising strength", "Hires denoising strength", "Hires upscale", "Hires upscaler",
-    "Refiner", "Refiner switch at",
+    "Refiner", "Refiner switch at", "Mask blur",
 })  # fmt: skip
+PICTURES = ("source.image", "source.inpaint.mask")
 _ETA_DDIM = frozenset({"ddim", "ddim_cfgpp", "plms", "unipc"})
 
 
@@ -76,11 +78,11 @@ def _written(request: GenerationRequest) -> list[tuple[str, Leaf, Any]]:
     result: list[tuple[str, Leaf, Any]] = []
     for leaf in walk(GenerationRequest):
         key = leaf.param.infotext
-        part = leaf.path.split(".")[0]
-        if key is None or getattr(request, part) is None:
+        part = leaf.path.rpartition(".")[0]
+        if key is None or get(request, part) is None:
             continue
         value = get(request, leaf.path)
-        if leaf.path == "source.image" and not isinstance(value, Blob):
+        if leaf.path in PICTURES and not isinstance(value, Blob):
             continue
         silent = ABSENT_MEANS.get(key, leaf.default)
         if key in _ALWAYS or value != silent:
