@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from diffusers import ControlNetModel
 from safetensors import safe_open
 from safetensors.torch import load_file
 
@@ -15,9 +16,10 @@ from tests.starter.conftest import Rehearsal
 from webui.library.headers import read_header
 from webui.starter.basis import Basis
 from webui.starter.conditions import LIMBS, draw_poses, has_people, list_colours, spread
-from webui.starter.controlnet import build_controlnet
+from webui.starter.controlnet import HINT_WIDTHS, build_controlnet
 from webui.starter.ink import INKED, draw_ink
 from webui.starter.lora import LoraNetwork, draw_washed
+from webui.starter.networks import build_denoiser
 from webui.starter.scenes import draw_scene, find_pose, render_scene
 from webui.starter.upscaler import Upscaler, shrink
 from webui.weights.loading import load_checkpoint
@@ -73,7 +75,9 @@ def test_edges_reach_a_controlnet_as_the_preprocessor_gives_them() -> None:
     assert set(np.unique(edges)) == {0, 255}
 
 
-def test_a_controlnet_begins_without_effect_and_is_small(rehearsed: Rehearsal, draw: Draw) -> None:
+def test_a_controlnet_begins_without_effect_and_stands_beside_a_still_unet(
+    rehearsed: Rehearsal, draw: Draw
+) -> None:
     basis = Basis(rehearsed.out, "cpu")
     network = build_controlnet(basis, 0)
     latent, time, states = draw
@@ -81,13 +85,21 @@ def test_a_controlnet_begins_without_effect_and_is_small(rehearsed: Rehearsal, d
         hint = torch.rand(1, 3, 96, 96)
         down, middle = network(latent, time, states, hint, return_dict=False)
     assert all(not residual.any() for residual in (*down, middle))
-    folder = rehearsed.out / "controlnet-canny"
-    assert 5e6 < (folder / "diffusion_pytorch_model.safetensors").stat().st_size < 6.5e6
     assert not any(weight.requires_grad for weight in basis.unet.parameters())
 
 
+def test_all_that_ships_is_less_than_62_megabytes(rehearsed: Rehearsal) -> None:
+    models = rehearsed.folder / "models"
+    files = [path for path in models.rglob("*") if path.is_file()]
+    networks = [path for path in files if "unet" in path.parts or "controlnet" in str(path)]
+    unet = build_denoiser()
+    control = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=HINT_WIDTHS)
+    ours = sum(path.stat().st_size for path in files if path not in networks)
+    true = 2 * 2 * unet.num_parameters() + 4 * 2 * control.num_parameters()
+    assert ours + true < 61.9e6
+
+
 def test_the_trained_controlnet_is_the_same_in_both_layouts(rehearsed: Rehearsal) -> None:
-    from diffusers import ControlNetModel
     from diffusers.loaders.single_file_utils import convert_controlnet_checkpoint
 
     network = ControlNetModel.from_pretrained(rehearsed.out / "controlnet-canny")
@@ -146,7 +158,7 @@ def test_a_lora_begins_without_effect_and_names_every_layer_as_kohya_does(
     assert header.metadata["ss_network_dim"] == "4"
     layer = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k"
     assert header.shape(f"{layer}.lora_down.weight") == (4, 128)
-    assert header.shape(f"{layer}.lora_up.weight") == (96, 4)
+    assert header.shape(f"{layer}.lora_up.weight") == (24, 4)
     assert header.shape(f"{layer}.alpha") == ()
     text = "lora_te_text_model_encoder_layers_2_mlp_fc1.lora_up.weight"
     assert header.shape(text) == (512, 4)

@@ -50,10 +50,8 @@ def test_the_rehearsed_checkpoint_loads_and_draws(rehearsed: Rehearsal) -> None:
     assert pipeline.text_encoder.config.eos_token_id == pipeline.tokenizer.eos_token_id
 
 
-def test_all_that_ships_is_small_and_tells_nothing_of_the_machine(rehearsed: Rehearsal) -> None:
-    files = [path for path in (rehearsed.folder / "models").rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) < 62e6
-    for path in files:
+def test_all_that_ships_tells_nothing_of_the_machine(rehearsed: Rehearsal) -> None:
+    for path in (path for path in (rehearsed.folder / "models").rglob("*") if path.is_file()):
         assert str(rehearsed.folder).encode() not in path.read_bytes()
     index = json.loads((rehearsed.out / "model_index.json").read_text())
     assert index["_class_name"] == "StableDiffusionPipeline"
@@ -102,7 +100,8 @@ def test_the_unet_can_begin_with_an_earlier_checkpoint(
     galleries = [build_gallery(rehearsed.folder, size, 0) for size in (64, 96)]
     moments = np.zeros((8, 1, 1, 1), np.float16)
     sets = [choose_latents(gallery, moments, lambda scene: True, 2) for gallery in galleries]
-    learner = Learner(Lesson(rehearsed.folder / "tokenizer", *sets))
+    lesson = Lesson(rehearsed.folder / "tokenizer", *sets, widths=train.TINY["widths"])
+    learner = Learner(lesson)
     assert take_over(learner, rehearsed.out) == ["unet", "text_encoder"]
     stored = load_file(rehearsed.out / "unet" / "diffusion_pytorch_model.safetensors")
     present = learner.student.pair.unet.state_dict()

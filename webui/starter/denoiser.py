@@ -108,7 +108,7 @@ def run_steps(run: DenoiserRun, learner: Learner, average: Average, step: int) -
 def export_average(run: DenoiserRun, learner: Learner, average: Average) -> None:
     """Write a checkpoint from the averaged weights while training goes on."""
     state = torch.get_rng_state()
-    pair = build_pair(learner.tokenizer)
+    pair = build_pair(learner.tokenizer, run.lesson.widths)
     average.write(pair)
     run.export(pair.eval())
     torch.set_rng_state(state)

@@ -12,7 +12,13 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from webui.starter.batches import LatentSet, add_noise, draw_latents, weigh_times, write_texts
 from webui.starter.clock import cool_down
-from webui.starter.networks import TEXT_WIDTH, build_denoiser, build_scheduler, build_text_encoder
+from webui.starter.networks import (
+    TEXT_WIDTH,
+    WIDTHS,
+    build_denoiser,
+    build_scheduler,
+    build_text_encoder,
+)
 from webui.starter.practice import CHECK_STEPS
 from webui.starter.reading import Reader, teach_reading
 from webui.starter.scenes import Scene
@@ -36,7 +42,8 @@ class Lesson:
     device: str = "cpu"
     seed: int = 0
     rate: float = 1e-3
-    large_from: float = 0.78
+    large_from: float = 0.5
+    widths: tuple[int, ...] = WIDTHS
 
 
 class Pair(nn.Module):
@@ -58,9 +65,9 @@ class Pair(nn.Module):
         return self.unet(noisy, time, encoder_hidden_states=states).sample, states
 
 
-def build_pair(tokenizer: CLIPTokenizer) -> Pair:
+def build_pair(tokenizer: CLIPTokenizer, widths: tuple[int, ...]) -> Pair:
     """Build both networks with fresh weights."""
-    return Pair(build_denoiser(), build_text_encoder(tokenizer))
+    return Pair(build_denoiser(widths), build_text_encoder(tokenizer))
 
 
 class Student(nn.Module):
@@ -80,7 +87,7 @@ class Learner:
         torch.manual_seed(lesson.seed)
         self.lesson, self.stage = lesson, stage
         self.tokenizer = load_tokenizer(lesson.words)
-        self.student = Student(build_pair(self.tokenizer)).to(lesson.device).train()
+        self.student = Student(build_pair(self.tokenizer, lesson.widths)).to(lesson.device).train()
         self.optimizer = torch.optim.AdamW(
             [
                 {"params": self.student.pair.unet.parameters(), "pace": 1.0},

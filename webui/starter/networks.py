@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 from diffusers import AutoencoderKL, ControlNetModel, DDIMScheduler, UNet2DConditionModel
@@ -13,6 +14,8 @@ SCALING = 0.18215
 NATIVE_SIZE = 256
 TEXT_WIDTH = 128
 WORD_DEVIATION = 0.25
+WIDTHS = (64, 96, 128, 128)
+"""Channels of the denoiser's four levels, multiples of 8."""
 
 Network = TypeVar("Network", UNet2DConditionModel, ControlNetModel)
 
@@ -55,11 +58,11 @@ def build_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
     return model
 
 
-def build_denoiser() -> UNet2DConditionModel:
+def build_denoiser(widths: Sequence[int] = WIDTHS) -> UNet2DConditionModel:
     """Build the conditional UNet: attention to the text on its two middle levels."""
     denoiser = UNet2DConditionModel(
         sample_size=NATIVE_SIZE // 8,
-        block_out_channels=(64, 96, 128, 128),
+        block_out_channels=tuple(widths),
         layers_per_block=1,
         down_block_types=(
             "DownBlock2D",

@@ -119,6 +119,7 @@ def learn_scenes(shop: Workshop) -> Outcome:
         seed=shop.seed,
         rate=options.rate or Lesson.rate,
         large_from=options.large_from,
+        widths=tuple(options.widths),
     )
 
     def export(pair: Pair) -> None:

@@ -17,6 +17,7 @@ import torch
 
 from webui.errors import WebuiError
 from webui.starter.console import Console
+from webui.starter.networks import WIDTHS
 from webui.starter.practice import Outcome
 from webui.starter.stages import list_stages
 from webui.starter.workshop import Workshop
@@ -30,11 +31,12 @@ TINY = {
     "captions": 80,
     "reading_steps": 5,
     "batch": 2,
+    "widths": (16, 24, 32, 32),
     "large_from": 0.5,
     "steps": 30,
     "threads": 1,
 }
-"""Options of a rehearsal: every stage whole, the pictures few and small."""
+"""Options of a rehearsal: every stage whole, the UNet narrow, the pictures few and small."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -62,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--captions", type=int, default=20_000, help="captions the tokenizer learns from")
     add("--reading-steps", type=int, default=400, help="steps that teach the text encoder alone")
     add("--batch", type=int, default=16, help="pictures a step of whatever works on latents")
+    add("--widths", type=int, nargs=4, default=WIDTHS, help="channels of the UNet's levels")
     add("--rate", type=float, default=0.0, help="highest learning rate, instead of the stage's own")
     add("--decay", type=float, default=0.998, help="decay of the UNet's moving average")
     add("--large-from", type=float, default=0.5, help="share of the UNet's run before native size")
