@@ -16,6 +16,7 @@ from webui.api.application import make_api, protect
 from webui.api.parts import Parts
 from webui.app.house import House, build_house
 from webui.contract.worker import EngineConfig
+from webui.jobs.views import JobView
 from webui.jobs.workers.inprocess import InProcessWorker
 from webui.settings import Folders, Server, Settings
 
@@ -51,6 +52,7 @@ def parts_of(house: House) -> Parts:
         explain=house.reader.explain,
         styles=house.styles.styles,
         scripts=lambda: tuple(house.plugins.scripts),
+        effects=house.effects,
         version="0.1.0",
     )
 
@@ -114,3 +116,9 @@ def finished(house: House) -> Callable[..., Any]:
         return job
 
     return wait
+
+
+@pytest.fixture
+def last(house: House) -> Callable[[], JobView]:
+    """The job that was handed in last."""
+    return lambda: house.jobs.list(1)[0]

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from webui.app.house import House
 from webui.contract.request import NoiseSourceName, ResizeMode
 from webui.images.storage import read_infotext
 from webui.jobs.views import JobView
@@ -25,11 +24,6 @@ def generate(client: TestClient, mode: str = "txt2img", **body: Any) -> dict[str
     answer = client.post(f"/sdapi/v1/{mode}", json={**FAST, **body})
     assert answer.status_code == 200, answer.text
     return answer.json()
-
-
-@pytest.fixture
-def last(house: House) -> Callable[[], JobView]:
-    return lambda: house.jobs.list(1)[0]
 
 
 def test_txt2img_answers_pictures_with_their_infotext_inside(client: TestClient) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from webui.contract.effects import EffectForm
 from webui.contract.events import Word
 from webui.contract.request import Blob
 from webui.jobs.service import Jobs
@@ -49,4 +50,5 @@ class Parts:
     explain: Callable[[Asked], Explanation]
     styles: Callable[[], Sequence[Style]] = tuple
     scripts: Callable[[], Sequence[Script[Any]]] = tuple
+    effects: Callable[[], Sequence[EffectForm]] = tuple
     version: str = ""

@@ -175,7 +175,7 @@ def word_routes(parts: Parts) -> APIRouter:
 
 
 def _restore(text: str, parts: Parts, base: GenerationRequest | None = None) -> InfotextAnswer:
-    restored = infotext.read(text, parts.words(), base, parts.blobs.has)
+    restored = infotext.read(text, parts.words(), base, parts.blobs.has, parts.effects())
     return InfotextAnswer(
         infotext=text,
         request=restored.request,

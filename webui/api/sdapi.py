@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from webui.api.parts import Parts
 from webui.api.routes import owner_of
 from webui.api.sdapi_answers import describe_job, read_pictures, timestamp, wait_for
+from webui.api.sdapi_effects import check_effect_options, effect_options
 from webui.api.sdapi_lists import list_routes
 from webui.api.sdapi_options import Options, request_values
 from webui.api.sdapi_requests import Desk, built, read_body, rename_field
@@ -62,7 +63,12 @@ def sdapi_routes(parts: Parts) -> APIRouter:
     """The whole older surface."""
     router = APIRouter()
     limits = decode_limits(parts.settings())
-    options = Options(parts.settings, parts.update_settings, lambda: default_title(parts))
+    options = Options(
+        parts.settings,
+        parts.update_settings,
+        lambda: default_title(parts),
+        lambda: effect_options(parts.effects()),
+    )
     router.include_router(generation_routes(parts, options, limits))
     router.include_router(control_routes(parts.jobs))
     router.include_router(option_routes(parts, options))
@@ -84,7 +90,9 @@ def generation_routes(parts: Parts, options: Options, limits: DecodeLimits) -> A
     def submit(body: BaseModel, mode: Mode, owner: str) -> JobView:
         chosen = {"sd_model_checkpoint": parts.settings().engine.checkpoint}
         options_now = chosen | options.remembered()
-        desk = Desk(parts.words(), parts.blobs, limits, parts.scripts(), options_now)
+        desk = Desk(
+            parts.words(), parts.blobs, limits, parts.scripts(), options_now, parts.effects()
+        )
         try:
             return parts.jobs.submit(read_body(body, mode, desk), owner)
         except WebuiError as error:
@@ -160,6 +168,7 @@ def option_routes(parts: Parts, options: Options) -> APIRouter:
             "refiner": Refiner(checkpoint="any"),
         }
         base = GenerationRequest().model_copy(update=present)
+        check_effect_options(values, parts.effects())
         for sampler in ("euler", "ddim"):
             built(base, request_values(values, parts.words(), sampler), "img2img")
 

@@ -132,15 +132,25 @@ def _styles(parts: Parts) -> list[dict[str, Any]]:
 
 def _scripts(parts: Parts) -> dict[str, list[str]]:
     return {
-        mode: [s.label.lower() for s in parts.scripts() if mode in s.modes]
+        mode: [
+            *(effect.label.lower() for effect in parts.effects()),
+            *(s.label.lower() for s in parts.scripts() if mode in s.modes),
+        ]
         for mode in ("txt2img", "img2img")
     }
 
 
 def _script_info(parts: Parts) -> list[dict[str, Any]]:
-    return [
-        describe_script(script, mode == "img2img")
-        for mode in ("txt2img", "img2img")
-        for script in parts.scripts()
-        if mode in script.modes
-    ]
+    listed: list[dict[str, Any]] = []
+    for mode in ("txt2img", "img2img"):
+        here = mode == "img2img"
+        listed += [
+            describe_script(e.label, e.args_type, is_img2img=here, is_alwayson=True)
+            for e in parts.effects()
+        ]
+        listed += [
+            describe_script(s.label, s.args_type, is_img2img=here, is_alwayson=False)
+            for s in parts.scripts()
+            if mode in s.modes
+        ]
+    return listed

@@ -1,7 +1,7 @@
 """The older options: which of our fields and settings they are, and what the rest amounts to."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,9 +85,6 @@ SETTING_OPTIONS: Mapping[str, str] = {
 
 NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "sd_vae": ("Automatic", "None", "automatic", ""),
-    "token_merging_ratio": (0,),
-    "token_merging_ratio_img2img": (0,),
-    "token_merging_ratio_hr": (0,),
     "face_restoration": (False,),
     "inpainting_mask_weight": (1,),
     "enable_quantization": (False,),
@@ -125,7 +122,8 @@ class Options:
     """The options of the older surface.
 
     Those that are settings are kept in the settings; those that change pixels are remembered until
-    the server ends and only fill requests of this surface, which then carry them.
+    the server ends and only fill requests of this surface, which then carry them. `of_effects` has
+    the defaults of those that mean arguments of effects.
     """
 
     def __init__(
@@ -133,10 +131,12 @@ class Options:
         settings: Callable[[], Settings],
         update: Callable[[Mapping[str, Any]], Settings],
         default_checkpoint: Callable[[], str],
+        of_effects: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
         self._settings = settings
         self._update = update
         self._default_checkpoint = default_checkpoint
+        self._of_effects = of_effects
         self._remembered: dict[str, Any] = {}
         self._lock = threading.Lock()
 
@@ -146,7 +146,7 @@ class Options:
         values = {name: get(settings, path) for name, path in SETTING_OPTIONS.items()}
         values["sd_model_checkpoint"] = values["sd_model_checkpoint"] or self._default_checkpoint()
         older = {name: option.default for name, option in REQUEST_OPTIONS.items()}
-        return values | older | self.remembered()
+        return values | older | dict(self._of_effects()) | self.remembered()
 
     def remembered(self) -> dict[str, Any]:
         """What clients have set of the options that change pixels."""
@@ -160,18 +160,19 @@ class Options:
         """
         told = {name: value for name, value in values.items() if value is not None}
         for name, value in told.items():
-            check_known(name, value)
+            check_known(name, value, more=self._of_effects())
         check(told)
         kept = {SETTING_OPTIONS[n]: v for n, v in told.items() if n in SETTING_OPTIONS}
         if kept:
             self._update(kept)
         with self._lock:
-            self._remembered |= {n: v for n, v in told.items() if n in REQUEST_OPTIONS}
+            pixels = (*REQUEST_OPTIONS, *self._of_effects())
+            self._remembered |= {n: v for n, v in told.items() if n in pixels}
 
 
-def check_known(name: str, value: Any, prefix: str = "") -> None:
-    """Raise InvalidRequest for an option that would have an effect which we cannot give."""
-    if name in REQUEST_OPTIONS or name in SETTING_OPTIONS or name in HARMLESS:
+def check_known(name: str, value: Any, prefix: str = "", more: Collection[str] = ()) -> None:
+    """Raise InvalidRequest for an option that would do what we cannot; `more` are known too."""
+    if name in (*REQUEST_OPTIONS, *SETTING_OPTIONS, *HARMLESS, *more):
         return
     if name in NEUTRAL:
         if value not in NEUTRAL[name]:
@@ -181,7 +182,7 @@ def check_known(name: str, value: Any, prefix: str = "") -> None:
                 f"it can only be {NEUTRAL[name][0]!r} here.",
             )
         return
-    close = nearest([*REQUEST_OPTIONS, *SETTING_OPTIONS], name)
+    close = nearest([*REQUEST_OPTIONS, *SETTING_OPTIONS, *more], name)
     offer = f" Did you mean {' or '.join(close)}?" if close else ""
     raise InvalidRequest(f"{prefix}{name}", f"There is no option called {name!r}.{offer}")
 

@@ -7,13 +7,15 @@ from typing import Any, cast
 from pydantic import BaseModel, ValidationError
 
 from webui.api.parts import Blobs
+from webui.api.sdapi_effects import chosen_effects, effect_options
 from webui.api.sdapi_options import check_known, request_values, winning
 from webui.api.sdapi_passes import hires_values, read_source, refiner_values
 from webui.api.sdapi_samplers import old_karras_range, sampler_values
-from webui.api.sdapi_scripts import chosen_effects, chosen_script
+from webui.api.sdapi_scripts import chosen_script
 from webui.api.sdapi_table import ROWS, Mode, older_names
 from webui.api.sentences import explain
 from webui.contract import infotext
+from webui.contract.effects import EffectForm
 from webui.contract.events import Word
 from webui.contract.fields import nest
 from webui.contract.request import GenerationRequest, NoiseSourceName
@@ -23,7 +25,6 @@ from webui.images.decode import DecodeLimits
 from webui.plugins.scripts import Script
 
 ABSENT_PARTS: Mapping[str, tuple[tuple[Any, ...], str]] = {
-    "mask": (("",), "This server paints whole pictures; it cannot take a mask."),
     "restore_faces": ((False,), "This server has no face restoration."),
 }
 """Fields without a part here: the values that ask for nothing, and the sentence for the rest."""
@@ -40,6 +41,7 @@ class Desk:
     limits: DecodeLimits
     scripts: Sequence[Script[Any]]
     options: Mapping[str, Any]
+    effects: Sequence[EffectForm] = ()
 
 
 def read_body(body: BaseModel, mode: Mode, desk: Desk) -> GenerationRequest:
@@ -49,7 +51,7 @@ def read_body(body: BaseModel, mode: Mode, desk: Desk) -> GenerationRequest:
     """
     sent = {n: v for n, v in body if n in body.model_fields_set and v is not None}
     check_absent_parts(sent)
-    override = _override(sent)
+    override = _override(sent, desk)
     options = dict(desk.options) | override
     sampling = sampler_values(sent, desk.words, options)
     sampler = sampling.get("sampling.sampler", "euler")
@@ -72,8 +74,10 @@ def read_body(body: BaseModel, mode: Mode, desk: Desk) -> GenerationRequest:
     }
     values = _fitting(of_parts | values, base, parts) | parts
     values["script"] = chosen_script(sent, desk.scripts, mode)
-    if "alwayson_scripts" in sent:
-        values["effects"] = chosen_effects(sent, desk.words.get("effects", ()))
+    offered = desk.words.get("effects", ())
+    values["effects"] = chosen_effects(
+        sent, offered, desk.effects, desk.options, mode, base.effects
+    )
     return built(base, values, mode)
 
 
@@ -134,17 +138,18 @@ def _with_infotext(
     base: GenerationRequest, mode: Mode, sent: Mapping[str, Any], desk: Desk
 ) -> GenerationRequest:
     """The text fills what the body leaves open; for img2img that was only ever the noise."""
-    restored = infotext.read(sent["infotext"], desk.words, base).request
+    text, effects = sent["infotext"], desk.effects
+    restored = infotext.read(text, desk.words, base, effects=effects).request
     if mode == "img2img":
         return base.model_copy(update={"noise": restored.noise})
     return restored.model_copy(update={"source": None})
 
 
-def _override(sent: Mapping[str, Any]) -> dict[str, Any]:
+def _override(sent: Mapping[str, Any], desk: Desk) -> dict[str, Any]:
     """The options for this request alone. Raises InvalidRequest for one that cannot be."""
     told = {n: v for n, v in sent.get("override_settings", {}).items() if v is not None}
     for name, value in told.items():
-        check_known(name, value, "override_settings.")
+        check_known(name, value, "override_settings.", effect_options(desk.effects))
     return told
 
 

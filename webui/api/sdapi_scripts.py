@@ -1,12 +1,13 @@
-"""Scripts on the older surface: by title, with arguments by position."""
+"""Selectable scripts on the older surface: by title, with arguments by position."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Literal, cast, get_args, get_origin
 
-from webui.contract.events import Word
+from pydantic import BaseModel
+
 from webui.contract.fields import Leaf, walk
 from webui.contract.request import ScriptCall
-from webui.contract.vocabulary import find, nearest
+from webui.contract.vocabulary import nearest
 from webui.errors import InvalidRequest, NotFound
 from webui.plugins.scripts import Script
 
@@ -36,52 +37,15 @@ def chosen_script(
     return ScriptCall(name=script.name, args=dict(zip(names, given, strict=False)))
 
 
-def chosen_effects(sent: Mapping[str, Any], effects: Sequence[Word]) -> tuple[ScriptCall, ...]:
-    """The always-on scripts that a body asks for; entries that ask for nothing are passed over.
-
-    Raises NotFound for one that is not here.
-    """
-    calls: list[ScriptCall] = []
-    for title, entry in cast("dict[str, Any]", sent.get("alwayson_scripts") or {}).items():
-        args: Any = cast("dict[str, Any]", entry).get("args") if isinstance(entry, dict) else entry
-        word = find(effects, title)
-        if word is None:
-            if is_neutral(args):
-                continue
-            raise _absent(title, [w.label for w in effects], "alwayson_scripts")
-        if isinstance(args, dict):
-            calls.append(ScriptCall(name=word.id, args=cast("dict[str, Any]", args)))
-        elif not args:
-            calls.append(ScriptCall(name=word.id))
-        else:
-            field = f"alwayson_scripts.{title}"
-            raise InvalidRequest(field, f"{word.label} takes its arguments by name, as an object.")
-    return tuple(calls)
-
-
-def is_neutral(args: Any) -> bool:
-    """Whether the arguments of a script that is not here ask for nothing."""
-    if not args:
-        return True
-    if not isinstance(args, list):
-        return _is_off(args)
-    first, *rest = cast("list[Any]", args)
-    if first is False:  # the switch of most always-on scripts stands first
-        return True
-    return all(isinstance(a, dict) and _is_off(a) for a in (first, *rest))
-
-
-def _is_off(unit: Any) -> bool:
-    return isinstance(unit, dict) and cast("dict[str, Any]", unit).get("enabled", True) is False
-
-
-def describe_script(script: Script[Any], is_img2img: bool) -> dict[str, Any]:
+def describe_script(
+    label: str, args_type: type[BaseModel], *, is_img2img: bool, is_alwayson: bool
+) -> dict[str, Any]:
     """A script as `script-info` lists it."""
     return {
-        "name": script.label.lower(),
-        "is_alwayson": False,
+        "name": label.lower(),
+        "is_alwayson": is_alwayson,
         "is_img2img": is_img2img,
-        "args": [_describe_arg(leaf) for leaf in walk(script.args_type)],
+        "args": [_describe_arg(leaf) for leaf in walk(args_type)],
     }
 
 
@@ -92,8 +56,13 @@ def _describe_arg(leaf: Leaf) -> dict[str, Any]:
         "minimum": leaf.low,
         "maximum": leaf.high,
         "step": leaf.param.step,
-        "choices": None,
+        "choices": _choices(leaf),
     }
+
+
+def _choices(leaf: Leaf) -> list[Any] | None:
+    is_closed = get_origin(leaf.annotation) is Literal
+    return list(get_args(leaf.annotation)) if is_closed else None
 
 
 def _find(scripts: Sequence[Script[Any]], title: str, mode: str) -> Script[Any]:
@@ -102,8 +71,9 @@ def _find(scripts: Sequence[Script[Any]], title: str, mode: str) -> Script[Any]:
     for script in here:
         if wanted in (script.label.casefold(), script.name.casefold()):
             return script
-    raise _absent(title, [script.label for script in here], "script_name")
+    raise absent_script(title, [script.label for script in here], "script_name")
 
 
-def _absent(title: str, labels: Sequence[str], field: str) -> NotFound:
+def absent_script(title: str, labels: Sequence[str], field: str) -> NotFound:
+    """The error for a script that is not here."""
     return NotFound("script", title[:200], nearest(labels, title), field)

@@ -14,12 +14,14 @@ import webui
 from webui.app.naming import Namer
 from webui.app.reading import PromptReader
 from webui.contract import infotext
+from webui.contract.effects import EffectForm
 from webui.contract.events import Word
 from webui.contract.fields import nest
 from webui.contract.infotext import Restored
 from webui.contract.request import GenerationRequest, Prompt
 from webui.contract.vocabulary import builtin
 from webui.contract.worker import EngineConfig
+from webui.effects.forms import BuiltinForms
 from webui.errors import NotFound, Unavailable, WebuiError
 from webui.images.blobs import BlobStore
 from webui.images.decode import DecodeLimits
@@ -92,7 +94,11 @@ class House:
 
     def restore(self, text: str, base: GenerationRequest | None) -> Restored:
         """The request that an infotext describes, with notices about what it does not give."""
-        return infotext.read(text, self.words(), base, self.blobs.has)
+        return infotext.read(text, self.words(), base, self.blobs.has, self.effects())
+
+    def effects(self) -> tuple[EffectForm, ...]:
+        """The forms of every always-on effect."""
+        return tuple(self.plugins.effect_forms)
 
     def native_size(self, checkpoint: str) -> tuple[int, int] | None:
         """The size that a checkpoint was made for, where its files tell."""
@@ -167,6 +173,7 @@ def build_jobs(
         settings.limits.max_items,
         settings.limits.max_pixels,
         more_words=lambda: book.wait_for_report(WORKER_SECONDS),
+        effects=plugins.effect_forms,
     )
 
     def plan(request: GenerationRequest):
@@ -192,6 +199,7 @@ def load_server_plugins(settings: Settings) -> PluginManager:
     """The server's side of all extensions; a broken one is only reported."""
     plugins = PluginManager("server")
     plugins.add("builtin", BuiltinScripts(), webui.__version__)
+    plugins.add("effects", BuiltinForms(), webui.__version__)
     if not settings.extensions.safe:
         record = StartRecord(settings.folders.data_dir / "loading-server.txt")
         plugins.load_folder(settings.folders.extensions_dir, settings.extensions.disabled, record)

@@ -84,6 +84,7 @@ def _parts(house: House) -> Parts:
         explain=house.reader.explain,
         styles=house.styles.styles,
         scripts=lambda: tuple(house.plugins.scripts),
+        effects=house.effects,
         version=webui.__version__,
     )
 

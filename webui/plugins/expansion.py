@@ -6,10 +6,11 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from webui.contract.effects import EffectForm, settled
 from webui.contract.events import Word
 from webui.contract.fields import leaves, nest
 from webui.contract.items import Item, Plan
-from webui.contract.request import GenerationRequest, Prompt
+from webui.contract.request import GenerationRequest, Prompt, ScriptCall
 from webui.contract.vocabulary import find, resolve
 from webui.errors import InvalidRequest, NotFound, TooLarge
 from webui.plugins.registries import Registry
@@ -34,7 +35,8 @@ class Planner:
 
     `say` works styles into a prompt and takes comments out.
     `more_words` is asked when a name is unknown: it may wait for a worker that has yet to tell
-    what its extensions bring, and returns whether anything new can be known.
+    what its extensions bring, and returns whether anything new can be known. `effects` are the forms
+    by which the arguments of effects are checked.
     """
 
     def __init__(
@@ -45,7 +47,9 @@ class Planner:
         max_items: int,
         max_pixels: int,
         more_words: Callable[[], bool] = lambda: False,
+        effects: Iterable[EffectForm] = (),
     ) -> None:
+        self._effects = effects
         self._more_words = more_words
         self._words = words
         self._scripts = scripts
@@ -114,9 +118,22 @@ class Planner:
                 values[path] = resolve(kind, choices, value, path).id
         for style in request.prompt.styles:
             resolve("style", words["styles"], style, "prompt.styles")
-        for effect in request.effects:
-            resolve("effect", words.get("effects", ()), effect.name, "effects")
+        values["effects"] = self._settle_effects(request, words.get("effects", ()))
         return nest(request, values)
+
+    def _settle_effects(
+        self, request: GenerationRequest, words: Sequence[Word]
+    ) -> tuple[ScriptCall, ...]:
+        """The effects that do something, arguments checked where this process knows their form."""
+        forms = tuple(self._effects)
+        known = {form.name: form for form in forms}
+        for call in request.effects:
+            form = known.get(call.name)
+            if form is None:
+                resolve("effect", words, call.name, "effects")
+            else:
+                parse_args(form.args_type, call.args, f"effects.{call.name}")
+        return settled(request.effects, forms)
 
     def _check_sizes(self, request: GenerationRequest) -> None:
         if request.hires is not None and request.source is not None:
