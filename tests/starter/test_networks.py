@@ -205,6 +205,17 @@ def test_small_pictures_have_the_size_asked_for_and_sometimes_faults() -> None:
 
 
 @pytest.mark.parametrize("scale", [2, 4])
+def test_the_upscalers_have_the_names_that_such_files_are_known_by(
+    rehearsed: Rehearsal, scale: int
+) -> None:
+    header = read_header(rehearsed.out / "upscalers" / f"starter-{scale}x.safetensors")
+    marks = {"conv_first.weight", "conv_body.weight", "conv_hr.weight", "conv_last.weight"}
+    assert marks <= header.tensors.keys()
+    assert header.shape("body.0.rdb1.conv1.weight") == (32, 16, 3, 3)  # readers expect 32
+    assert header.has("conv_up2.") == (scale == 4)
+
+
+@pytest.mark.parametrize("scale", [2, 4])
 def test_other_tools_read_the_upscalers(rehearsed: Rehearsal, scale: int) -> None:
     spandrel = pytest.importorskip("spandrel", exc_type=ImportError)
     path = rehearsed.out / "upscalers" / f"starter-{scale}x.safetensors"
