@@ -1,11 +1,13 @@
 """Checkpoints that take over: a refiner in mid-pass, another checkpoint for the hires pass."""
 
+import re
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.generation.conftest import Studio
+from tests.generation.conftest import Studio, pictures
+from webui.contract.infotext import parse
 from webui.errors import NotFound
 
 Values = dict[str, Any]
@@ -37,6 +39,14 @@ def test_a_checkpoint_that_refines_itself_changes_nothing(
         "refiner.by_sampling_steps": by_steps,
     }
     assert same(duet, base, refined)
+
+
+def test_checkpoints_that_took_over_are_named_with_their_hashes(duet: Studio) -> None:
+    values = {**EDITED, **HIRES, "hires.checkpoint": "other", "refiner.checkpoint": "tiny"}
+    (picture,) = pictures(duet.run(duet.request(values)))
+    fields = parse(picture.infotext).fields
+    assert re.fullmatch(r"other \[[0-9a-f]{10}\]", fields["Hires checkpoint"])
+    assert re.fullmatch(r"tiny \[[0-9a-f]{10}\]", fields["Refiner"])
 
 
 def test_another_checkpoint_refines_from_its_moment_on(duet: Studio) -> None:

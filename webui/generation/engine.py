@@ -116,6 +116,7 @@ class PaintingEngine:
             finished = self._effects.finished(image, own)
             finished = self._painter.finish(finished, own, inputs, painted)
             execution = self._execution(file, checkpoint, finished, own, len(items))
+            execution = execution.model_copy(update=_others(models, own))
             emit(self._artifact(item, own, finished, execution))
         return painted.stopped
 
@@ -163,6 +164,15 @@ class PaintingEngine:
             infotext=text,
             execution=execution,
         )
+
+
+def _others(models: Models, request: GenerationRequest) -> dict[str, str]:
+    """The checkpoints that took over in this run, as infotext names them."""
+    hires, refiner = request.hires, request.refiner
+    return {
+        "hires_checkpoint": models.title(hires.checkpoint) if hires else "",
+        "refiner": models.title(refiner.checkpoint) if refiner else "",
+    }
 
 
 def make_engine(config: EngineConfig) -> PaintingEngine:

@@ -46,6 +46,14 @@ class Models:
         """Raise NotFound, which names `field`, where there is no checkpoint called `name`."""
         self._catalog.resolve(name or self._default, field)
 
+    def title(self, name: str) -> str:
+        """A checkpoint's name with the first ten of its hash, nothing loaded; "" for no name."""
+        if not name:
+            return ""
+        file = self._catalog.resolve(name)
+        sha256 = self._catalog.hashes.sha256(file.weights)
+        return f"{file.stem} [{sha256[:10]}]" if sha256 else file.stem
+
     def open(self, name: str) -> Opened:
         """The checkpoint called `name`; raises NotFound, and what loading raises."""
         found = self._catalog.resolve(name or self._default)
