@@ -80,7 +80,8 @@ class EmbeddingLesson:
         """Write a caption as token ids [77] that names at most one thing beside the new words."""
         thing = scene.things[int(rng.integers(len(scene.things)))]
         template = TEMPLATES[int(rng.integers(len(TEMPLATES)))]
-        text = template.format(thing=f"a {thing.paint} {thing.kind}", word="\0")
+        named = f"a {thing.paint} {thing.kind}" if thing.paint else f"a {thing.kind}"
+        text = template.format(thing=named, word="\0")
         before, after = (encode_bare(self.basis.tokenizer, part) for part in text.split("\0"))
         end = self.basis.tokenizer.eos_token_id
         ids = [self.basis.tokenizer.bos_token_id, *before, *self.embedding.places, *after]

@@ -111,6 +111,12 @@ def to_pixels(pictures: np.ndarray, device: str) -> torch.Tensor:
     return tensor.permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1.0
 
 
+def forget_latents(folder: Path) -> None:
+    """Have every gallery encoded anew, since the autoencoder has changed."""
+    for mark in folder.glob("*latents-*.done"):
+        mark.unlink()
+
+
 @torch.inference_mode()
 def build_latents(folder: Path, gallery: Gallery, vae: AutoencoderKL, device: str) -> np.ndarray:
     """Encode a gallery to moments [n, mean and log variance (8), s/8, s/8] float16, once."""

@@ -16,7 +16,7 @@ from webui.starter.denoiser import DenoiserRun, train_denoiser
 from webui.starter.embedding import RATE as EMBEDDING_RATE
 from webui.starter.embedding import Embedding, EmbeddingLesson, is_polar_night
 from webui.starter.export import export_checkpoint, export_controlnet, export_tensors, export_unet
-from webui.starter.gallery import Gallery, Theme
+from webui.starter.gallery import Gallery, Theme, forget_latents
 from webui.starter.ink import INKED, InkLesson, copy_unet
 from webui.starter.ink import RATE as INK_RATE
 from webui.starter.lesson import Lesson, Pair
@@ -98,6 +98,8 @@ def learn_latents(shop: Workshop) -> Outcome | None:
         save_seconds=options.save_minutes * 60,
     )
     outcome = train_autoencoder(run)
+    if outcome is not None:
+        forget_latents(shop.folder)
     for gallery in (shop.small, shop.large):
         shop.latents(gallery, 1)
     return outcome
