@@ -19,7 +19,7 @@ NAMES = {
 }
 """Flags that are not the field's own name."""
 
-PREFIXED = ("hires", "refiner", "unipc")
+PREFIXED = ("hires", "refiner", "unipc", "inpaint")
 """Groups whose flags begin with the group's name, since others have fields of the same names."""
 
 IMAGE = "source.image"
@@ -51,7 +51,7 @@ class Surroundings(Protocol):
 
 def flag_of(path: str) -> str:
     """The flag of a field: `sampling.cfg_scale` is `--cfg-scale`."""
-    group, name = path.split(".")
+    *_, group, name = path.split(".")
     words = NAMES.get(path) or name.replace("_", "-")
     return f"--{f'{group}-' if group in PREFIXED else ''}{words}"
 
