@@ -2,6 +2,7 @@ import gradio as gr
 import pytest
 
 from tests.ui.house import WORDS, NotedJobs, inside_a_loop, make_services
+from webui.effects.forms import FORMS
 from webui.scripts.loopback import Loopback
 from webui.ui.layout import QUICK, TOP, Mode
 from webui.ui.page import build_page
@@ -27,7 +28,7 @@ def values_of():
 
     def values(mode: Mode) -> dict[str, object]:
         if mode not in made:
-            form = Form(mode, WORDS, (Loopback(),))
+            form = Form(mode, WORDS, (Loopback(),), effects=FORMS)
             inside_a_loop(lambda: render(form))
             made[mode] = {name: getattr(c, "value", None) for name, c in form.components.items()}
         return dict(made[mode])

@@ -9,6 +9,7 @@ from typing import TypeVar
 from webui.contract import infotext, vocabulary
 from webui.contract.events import Execution, Word
 from webui.contract.request import GenerationRequest
+from webui.effects.forms import FORMS
 from webui.errors import NotFound
 from webui.images.blobs import BlobStore
 from webui.images.metadata import read_infotext
@@ -86,8 +87,9 @@ def make_services(folder: Path) -> tuple[Services, NotedJobs]:
         blobs=blobs,
         words=lambda: WORDS,
         read_infotext=read_infotext,
-        restore=lambda text, base: infotext.read(text, WORDS, base, blobs.has),
+        restore=lambda text, base: infotext.read(text, WORDS, base, blobs.has, FORMS),
         scripts=(Loopback(),),
+        effects=FORMS,
         native_size=lambda name: (256, 256) if name in ("", "starter") else None,
         count_tokens=lambda asked: (len(asked.prompt.split()), 75),
         explain=told,
@@ -96,7 +98,7 @@ def make_services(folder: Path) -> tuple[Services, NotedJobs]:
 
 
 def write_infotext(request: GenerationRequest) -> str:
-    return infotext.write(request, Execution(checkpoint="starter"), "0.1.0", WORDS)
+    return infotext.write(request, Execution(checkpoint="starter"), "0.1.0", WORDS, FORMS)
 
 
 def inside_a_loop(make: Callable[[], T]) -> T:

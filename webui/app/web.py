@@ -127,13 +127,14 @@ def _open_page(house: House, late: LatePage, loop: asyncio.AbstractEventLoop) ->
             read_infotext=read_infotext,
             restore=house.restore,
             scripts=tuple(house.plugins.scripts),
+            effects=house.effects(),
             native_size=house.native_size,
             count_tokens=house.reader.count,
             explain=house.reader.explain_request,
         )
     )
     mounted = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    gr.mount_gradio_app(mounted, page, path="/", **mount_options())
+    gr.mount_gradio_app(mounted, page, path="/", **mount_options(house.effects()))
 
     async def start() -> None:
         # Gradio's queue must come to life on the loop that serves it

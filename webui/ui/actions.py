@@ -10,6 +10,7 @@ from webui.contract.request import Blob, GenerationRequest, Source
 from webui.errors import InvalidRequest, WebuiError
 from webui.prompts.explanation import Asked
 from webui.prompts.syntax.limits import MOST_LETTERS
+from webui.ui.effects import PREFIX
 from webui.ui.form import Values, collect, fill, nearest_size
 from webui.ui.layout import Mode
 from webui.ui.outbox import complaint, letter, say
@@ -32,7 +33,7 @@ BROKEN = "Something went wrong here. The server's log has the details."
 def submit(services: Services, mode: Mode, values: Values, owner: str) -> Letter:
     """Queue what the form says; an error comes back as a message, nothing is lost."""
     try:
-        request = collect(mode, values, services.scripts)
+        request = collect(mode, values, services.scripts, services.effects)
         job = services.jobs.submit(request, owner)
     except WebuiError as error:
         return letter(complaint(error, mode), mode=mode)
@@ -50,7 +51,7 @@ def restore_from_text(services: Services, mode: Mode, values: Values) -> Answer:
     jobs = services.jobs.list(limit=1)
     if not jobs:
         return {}, letter(say("Nothing was generated yet."), mode=mode)
-    filled = fill(mode, jobs[0].request, services.scripts)
+    filled = fill(mode, jobs[0].request, services.scripts, services.effects)
     return filled, letter(say("Settings of the last job restored.", "done"), mode=mode, undo=True)
 
 
@@ -145,7 +146,7 @@ def _restore(services: Services, mode: Mode, values: Values, text: str) -> Answe
     if not text.strip():
         return {}, letter(say(NOTHING_TO_READ, "error"), mode=mode)
     restored = services.restore(text, _base(mode, values, services))
-    filled = fill(mode, restored.request, services.scripts)
+    filled = fill(mode, restored.request, services.scripts, services.effects)
     if filled.get("source.image") in ({"sha256": NO_IMAGE}, _bare(values.get("source.image"))):
         filled.pop("source.image", None)
     if mode == "img2img" and restored.denoising_strength is not None:
@@ -160,7 +161,7 @@ def _base(mode: Mode, values: Values, services: Services) -> GenerationRequest:
     if mode == "img2img" and not isinstance(given.get("source.image"), dict):
         given["source.image"] = {"sha256": NO_IMAGE}
     try:
-        return collect(mode, given, services.scripts)
+        return collect(mode, given, services.scripts, services.effects)
     except InvalidRequest:
         source = Source(image=Blob(sha256=NO_IMAGE)) if mode == "img2img" else None
         return GenerationRequest(source=source)
@@ -191,6 +192,6 @@ def _bare(image: Any) -> Any:
 def _settings_of(services: Services, infotext: str) -> Values:
     """What moves from txt2img to img2img beside the picture: all but what belongs to a source."""
     restored = services.restore(infotext, None)
-    filled = fill("img2img", restored.request, services.scripts)
-    keep = ("prompt.", "sampling.", "model.", "noise.", "tick:")
+    filled = fill("img2img", restored.request, services.scripts, services.effects)
+    keep = ("prompt.", "sampling.", "model.", "noise.", "tick:", PREFIX)
     return {name: value for name, value in filled.items() if name.startswith(keep)}

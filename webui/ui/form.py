@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
-from webui.contract.fields import Leaf, get, leaves, nest
+from webui.contract.effects import EffectForm
+from webui.contract.fields import get, leaves, nest
 from webui.contract.request import Blob, GenerationRequest, ScriptCall
 from webui.errors import InvalidRequest
 from webui.plugins.scripts import Script
+from webui.ui.arguments import fault, read_arguments, show_arguments
+from webui.ui.effects import collect_effects, fill_effects
 from webui.ui.layout import LAYOUTS, Mode, fields, parts, shown
 from webui.ui.widgets import from_component, optional, to_component
 
@@ -34,7 +36,9 @@ def argument(script: str, path: str) -> str:
     return f"script:{script}:{path}"
 
 
-def collect(mode: Mode, values: Mapping[str, Any], scripts: Scripts = ()) -> GenerationRequest:
+def collect(
+    mode: Mode, values: Mapping[str, Any], scripts: Scripts = (), effects: Sequence[EffectForm] = ()
+) -> GenerationRequest:
     """The request that a tab's values say.
 
     Raises InvalidRequest with the path and a sentence that names the field.
@@ -54,11 +58,16 @@ def collect(mode: Mode, values: Mapping[str, Any], scripts: Scripts = ()) -> Gen
     try:
         request = nest(GenerationRequest(), given)
     except ValidationError as error:
-        raise _fault(error.errors()[0], LEAVES) from error
-    return request.model_copy(update={"script": call}) if call else request
+        raise fault(error.errors()[0], LEAVES) from error
+    return request.model_copy(update={"script": call, "effects": collect_effects(values, effects)})
 
 
-def fill(mode: Mode, request: GenerationRequest, scripts: Scripts = ()) -> Values:
+def fill(
+    mode: Mode,
+    request: GenerationRequest,
+    scripts: Scripts = (),
+    effects: Sequence[EffectForm] = (),
+) -> Values:
     """The values that make a tab say `request`; parts that it lacks go back to their defaults.
 
     A request without a source leaves the source's controls as they are.
@@ -78,6 +87,7 @@ def fill(mode: Mode, request: GenerationRequest, scripts: Scripts = ()) -> Value
     if mode == "img2img":
         filled[RESIZE_CHOICE] = TO
     filled.update(_fill_script(request.script, [s for s in scripts if mode in s.modes]))
+    filled.update(fill_effects(request.effects, effects))
     return filled
 
 
@@ -87,31 +97,6 @@ def nearest_size(path: str, pixels: float) -> int:
     grain = int(leaf.multiple_of or 1)
     floor = int(pixels) // grain * grain
     return int(min(max(floor, leaf.low or 0), leaf.high or floor))
-
-
-def sentence(error: ErrorDetails, label: str) -> str:
-    """One validation error in words that name the field."""
-    ctx, kind = error.get("ctx", {}), error["type"]
-    if kind == "greater_than_equal":
-        return f"{label} must be at least {ctx['ge']}."
-    if kind == "less_than_equal":
-        return f"{label} must be at most {ctx['le']}."
-    if kind == "multiple_of":
-        return f"{label} must be a multiple of {ctx['multiple_of']}."
-    if kind.startswith(("int_", "float_", "finite_")):
-        whole = "a whole number" if kind.startswith("int_") else "a number"
-        return f"{label} must be {whole}."
-    if kind == "string_too_long":
-        return f"{label} is longer than {ctx['max_length']} characters."
-    return f"{label}: {error['msg']}."
-
-
-def _fault(error: ErrorDetails, known: Mapping[str, Leaf], prefix: str = "") -> InvalidRequest:
-    path = ".".join(str(part) for part in error["loc"])
-    while path and path not in known:
-        path = path.rpartition(".")[0]
-    label = known[path].param.label if path in known else "This value"
-    return InvalidRequest(prefix + path, sentence(error, label), detail=error["msg"])
 
 
 def _refuse_blanks(given: Mapping[str, Any]) -> None:
@@ -150,13 +135,8 @@ def _script_call(values: Mapping[str, Any], scripts: Scripts) -> ScriptCall | No
     script = next((s for s in scripts if s.name == chosen), None)
     if script is None:
         return None
-    known = leaves(script.args_type)
-    try:
-        args = script.args_type.model_validate(
-            _tree({p: from_component(known[p], values[argument(chosen, p)]) for p in known})
-        )
-    except ValidationError as error:
-        raise _fault(error.errors()[0], known, "script.args.") from error
+    given = {path: values[argument(chosen, path)] for path in leaves(script.args_type)}
+    args = read_arguments(script.args_type, given, "script.args.")
     return ScriptCall(name=chosen, args=args.model_dump(mode="json"))
 
 
@@ -170,10 +150,10 @@ def _fill_script(call: ScriptCall | None, scripts: Scripts) -> Values:
         args = script.args_type.model_validate(call.args)
     except ValidationError:
         return {SCRIPT: script.name}
-    known = leaves(script.args_type)
+    shown_args = show_arguments(args)
     return {
         SCRIPT: script.name,
-        **{argument(script.name, p): to_component(leaf, get(args, p)) for p, leaf in known.items()},
+        **{argument(script.name, path): value for path, value in shown_args.items()},
     }
 
 
@@ -182,14 +162,3 @@ def _is_used(request: GenerationRequest, paths: Sequence[str]) -> bool:
     if get(GenerationRequest(), group) is None:
         return get(request, group) is not None
     return any(get(request, path) != LEAVES[path].default for path in paths)
-
-
-def _tree(values: Mapping[str, Any]) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
-    for path, value in values.items():
-        *parents, last = path.split(".")
-        place = tree
-        for name in parents:
-            place = place.setdefault(name, {})
-        place[last] = value
-    return tree

@@ -163,13 +163,12 @@ DETAILS = (
         ),
     ),
 )
-REFINER = Part(
+REFINER_CHOICE = row(At("refiner.checkpoint"), At("refiner.switch_at"))
+REFINER = Part("refiner", "Refiner", (REFINER_CHOICE, At("refiner.by_sampling_steps")))
+REFINER_AND_HIRES = Part(
     "refiner",
     "Refiner",
-    (
-        row(At("refiner.checkpoint"), At("refiner.switch_at")),
-        row(At("refiner.hires_pass"), At("refiner.by_sampling_steps")),
-    ),
+    (REFINER_CHOICE, row(At("refiner.hires_pass"), At("refiner.by_sampling_steps"))),
 )
 
 HIRES = Part(
@@ -188,7 +187,7 @@ TXT2IMG = Stack(
     (
         *SAMPLING,
         HIRES,
-        REFINER,
+        REFINER_AND_HIRES,
         row(
             Stack((row(Stack(SIZES, scale=3), Slot("swap"), tight=True),), scale=5, width=280),
             BATCH,
@@ -203,6 +202,7 @@ TXT2IMG = Stack(
                 *DETAILS,
             ),
         ),
+        Slot("effects"),
         Slot("script"),
     )
 )
@@ -240,6 +240,7 @@ IMG2IMG = Stack(
                 *DETAILS,
             ),
         ),
+        Slot("effects"),
         Slot("script"),
     )
 )
@@ -266,7 +267,8 @@ HIDDEN: dict[Mode, dict[str, str]] = {
     "img2img": {
         "source.zero_strength_step": "kept for clients of the older HTTP surface",
         **dict.fromkeys(
-            [field.path for field in fields(HIRES)], "hires fix is a second pass after txt2img"
+            ["refiner.hires_pass", *(field.path for field in fields(HIRES))],
+            "hires fix is a second pass after txt2img",
         ),
     },
 }

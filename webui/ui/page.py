@@ -1,9 +1,11 @@
 """The whole page: checkpoint on top, tabs on the left, the live view on the right."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
+from webui.contract.effects import EffectForm
 from webui.ui import actions
 from webui.ui.form import LEAVES
 from webui.ui.layout import Mode
@@ -32,7 +34,7 @@ def build_page(services: Services) -> gr.Blocks:
         checkpoint, refresh, offer = _quick_settings(services, words)
         start = _first_values(services)
         forms: dict[Mode, Form] = {
-            mode: Form(mode, words, services.scripts, start) for mode in MODES
+            mode: Form(mode, words, services.scripts, start, services.effects) for mode in MODES
         }
         for form in forms.values():
             form.components["model.checkpoint"] = checkpoint
@@ -56,11 +58,11 @@ def build_page(services: Services) -> gr.Blocks:
     return page
 
 
-def mount_options() -> dict[str, Any]:
+def mount_options(effects: Sequence[EffectForm] = ()) -> dict[str, Any]:
     """The keywords for `gr.mount_gradio_app`, all that belongs to the page's looks and manners."""
     return {
         "theme": make_theme(),
-        "head": head(),
+        "head": head(effects),
         "run_history": False,
         "footer_links": [],
         "ssr_mode": False,

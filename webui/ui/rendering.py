@@ -6,8 +6,10 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
+from webui.contract.effects import EffectForm
 from webui.contract.fields import leaves
 from webui.plugins.scripts import Script
+from webui.ui.effects import SHOW, render_effects
 from webui.ui.form import (
     BY,
     LEAVES,
@@ -24,7 +26,6 @@ from webui.ui.layout import LAYOUTS, At, Fold, Mode, Node, Part, Row, Slot, Stac
 from webui.ui.picture import picture
 from webui.ui.widgets import Words, element_id, widget
 
-SHOW = "(on) => ({__type__: 'update', visible: on})"
 SHOW_ONE = (
     f"(to) => [true, false, false].map((by) => "
     f"({{__type__: 'update', visible: by === (to === '{BY}')}}))"
@@ -60,6 +61,7 @@ class Form:
         words: Words,
         scripts: Sequence[Script[Any]],
         start: Mapping[str, Any] | None = None,
+        effects: Sequence[EffectForm] = (),
     ) -> None:
         self.mode: Mode = mode
         self.start = dict(start or {})
@@ -74,6 +76,9 @@ class Form:
             "resize_choice": self._resize_choice,
             "resize_by": self._resize_by,
             "size_from_image": self._size_from_image,
+            "effects": lambda: self.components.update(
+                render_effects(self.mode, effects, self.words)
+            ),
             "script": self._script,
         }
         self._bindings: list[Callable[[], None]] = []

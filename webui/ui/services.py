@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from webui.contract.effects import EffectForm
 from webui.contract.events import Word
 from webui.contract.infotext import Restored
 from webui.contract.request import Blob, GenerationRequest
@@ -95,6 +96,7 @@ class Services:
     read_infotext: Callable[[bytes], str]
     restore: Callable[[str, GenerationRequest | None], Restored]
     scripts: Sequence[Script[Any]] = ()
+    effects: Sequence[EffectForm] = ()
     native_size: Callable[[str], tuple[int, int] | None] = no_size
     count_tokens: Callable[[Asked], tuple[int, int]] | None = None
     explain: Callable[[GenerationRequest], Sequence[Titled]] | None = None

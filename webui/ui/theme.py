@@ -1,12 +1,14 @@
 """The looks: Gradio's theme in our colours, and the stylesheets and scripts of `assets/`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from urllib.parse import quote
 
 import gradio as gr
 
+from webui.contract.effects import EffectForm
+from webui.ui.effects import effect_help
 from webui.ui.form import LEAVES
 from webui.ui.layout import LAYOUTS, QUICK, TOP, fields
 from webui.ui.widgets import element_id
@@ -56,13 +58,13 @@ def stylesheet() -> str:
     return "\n".join([*map(asset, SHEETS), *_icon_rules(json.loads(asset("icons.json")))])
 
 
-def head() -> str:
+def head(effects: Sequence[EffectForm] = ()) -> str:
     """Our styles and scripts, and what these need to know of the fields, for the page's head.
 
     Styles go here because Gradio puts its container before each selector of its own `css` option.
     """
     code = "\n".join(map(asset, SCRIPTS))
-    facts = json.dumps({"help": field_help()}).replace("<", "\\u003c")
+    facts = json.dumps({"help": field_help(effects)}).replace("<", "\\u003c")
     return (
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<style>\n{stylesheet()}\n</style>\n"
@@ -71,12 +73,13 @@ def head() -> str:
     )
 
 
-def field_help() -> dict[str, str]:
+def field_help(effects: Sequence[EffectForm] = ()) -> dict[str, str]:
     """What each field is for, by the id of its element: shown as a tooltip."""
     told = {"setting_sd_model_checkpoint": LEAVES[QUICK[0]].param.help}
     for mode, layout in LAYOUTS.items():
         for path in (*TOP, *(field.path for field in fields(layout))):
             told[element_id(mode, path)] = LEAVES[path].param.help
+        told |= effect_help(mode, effects)
     return told
 
 

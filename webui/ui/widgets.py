@@ -75,10 +75,15 @@ def choices(leaf: Leaf, words: Words) -> list[Choice]:
         return [(empty, ""), *offered] if empty else offered
     kind = plain_type(leaf.annotation)
     if get_origin(kind) is Literal:
-        return [(str(value).replace("_", " ").capitalize(), value) for value in get_args(kind)]
+        return [(_titled(str(value)), value) for value in get_args(kind)]
     if isinstance(kind, type) and issubclass(kind, Enum):
-        return [(str(m.value).replace("_", " ").capitalize(), m.value) for m in kind]
+        return [(_titled(str(member.value)), member.value) for member in kind]
     return []
+
+
+def _titled(value: str) -> str:
+    """An id as a label; a value that is not written like an id is its own label."""
+    return value.replace("_", " ").capitalize() if value.islower() else value
 
 
 def plain_type(annotation: Any) -> Any:
