@@ -132,10 +132,9 @@ def test_filling_txt2img_from_img2img_settings_leaves_no_source(values_of):
 @settings(max_examples=60, deadline=None)
 @given(request=requests())
 def test_filling_and_collecting_gives_the_same_request_back(values_of, request):
-    request = essential(request).model_copy(update={"script": None, "effects": ()})
     mode = request.mode
-    if mode == "img2img":
-        request = request.model_copy(update={"hires": None})
+    absent = {"script": None, "effects": ()} | ({"hires": None} if mode == "img2img" else {})
+    request = essential(request.model_copy(update=absent))
     filled = fill(mode, request)
     if request.source is not None and not isinstance(request.source.image, Blob):
         return

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from webui.contract.request import Inpaint
+
 Mode = Literal["txt2img", "img2img"]
 
 
@@ -131,8 +133,9 @@ DETAILS = (
         "noise_while_sampling",
         "Noise while sampling",
         (
-            row(At("sampling.eta"), At("sampling.ensd"), At("sampling.s_noise")),
-            row(At("sampling.s_churn"), At("sampling.s_tmin"), At("sampling.s_tmax")),
+            row(At("sampling.eta"), At("sampling.ensd")),
+            row(At("sampling.s_noise"), At("sampling.s_churn")),
+            row(At("sampling.s_tmin"), At("sampling.s_tmax")),
             At("noise.extra"),
         ),
     ),
@@ -140,7 +143,8 @@ DETAILS = (
         "noise_levels",
         "Noise levels",
         (
-            row(At("levels.sigma_min"), At("levels.sigma_max"), At("levels.rho")),
+            row(At("levels.sigma_min"), At("levels.sigma_max")),
+            At("levels.rho"),
             row(At("levels.discard_next_to_last"), At("levels.zero_terminal_snr")),
             row(At("levels.sgm_noise_multiplier"), At("levels.downcast_alphas")),
             row(At("levels.beta_alpha"), At("levels.beta_beta")),
@@ -150,7 +154,8 @@ DETAILS = (
         "negative_skipped",
         "Steps without the negative prompt",
         (
-            row(At("sampling.skip_negative_below"), At("sampling.skip_negative_until")),
+            At("sampling.skip_negative_until"),
+            At("sampling.skip_negative_below"),
             At("sampling.skip_negative_all_steps"),
         ),
     ),
@@ -175,10 +180,10 @@ HIRES = Part(
     "hires",
     "Hires. fix",
     (
-        row(At("hires.upscaler"), At("hires.steps"), At("hires.denoising_strength")),
+        row(At("hires.upscaler"), At("hires.steps")),
+        row(At("hires.denoising_strength"), At("hires.cfg_scale")),
         row(At("hires.scale"), At("hires.width"), At("hires.height")),
         row(At("hires.checkpoint"), At("hires.sampler"), At("hires.schedule")),
-        At("hires.cfg_scale"),
         row(At("hires.prompt"), At("hires.negative_prompt")),
     ),
 )
@@ -234,9 +239,8 @@ IMG2IMG = Stack(
             "advanced",
             "Advanced",
             (
-                row(At("canvas.tiling"), At("source.exact_steps")),
+                row(At("canvas.tiling"), At("source.exact_steps"), At("source.color_correction")),
                 row(At("sampling.pack"), At("source.noise_multiplier")),
-                At("source.color_correction"),
                 *DETAILS,
             ),
         ),
@@ -253,6 +257,7 @@ TOP = ("prompt.positive", "prompt.negative", "prompt.styles")
 QUICK = ("model.checkpoint",)
 """Fields above the tabs, shared by all of them."""
 
+INPAINT = tuple(f"source.inpaint.{name}" for name in Inpaint.model_fields)
 NO_SOURCE = "text to image starts from noise alone"
 HIDDEN: dict[Mode, dict[str, str]] = {
     "txt2img": {
@@ -263,9 +268,11 @@ HIDDEN: dict[Mode, dict[str, str]] = {
         "source.noise_multiplier": NO_SOURCE,
         "source.zero_strength_step": NO_SOURCE,
         "source.color_correction": NO_SOURCE,
+        **dict.fromkeys(INPAINT, NO_SOURCE),
     },
     "img2img": {
         "source.zero_strength_step": "kept for clients of the older HTTP surface",
+        **dict.fromkeys(INPAINT, "this tab paints whole pictures; masks come by HTTP"),
         **dict.fromkeys(
             ["refiner.hires_pass", *(field.path for field in fields(HIRES))],
             "hires fix is a second pass after txt2img",
