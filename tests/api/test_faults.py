@@ -201,9 +201,22 @@ def test_broken_uploads_are_refused(client: TestClient, photo: bytes) -> None:
         assert answer.json()["field"] == "image"
 
 
-def test_a_mask_is_refused_rather_than_ignored(client: TestClient, photo64: str) -> None:
-    answer = client.post("/sdapi/v1/img2img", json={"init_images": [photo64], "mask": photo64})
-    assert (answer.status_code, answer.json()["field"]) == (422, "mask")
+def test_a_part_that_is_not_here_is_refused_rather_than_ignored(
+    client: TestClient, photo64: str
+) -> None:
+    body = {"init_images": [photo64], "restore_faces": True}
+    answer = client.post("/sdapi/v1/img2img", json=body)
+    assert (answer.status_code, answer.json()["field"]) == (422, "restore_faces")
+
+
+def test_a_mask_field_out_of_bounds_is_named_as_it_was_sent(
+    client: TestClient, photo64: str
+) -> None:
+    wrong = {"mask_blur": 65, "inpainting_fill": 4, "inpaint_full_res_padding": -1}
+    for name, value in wrong.items():
+        body = {"init_images": [photo64], "mask": photo64, name: value}
+        answer = client.post("/sdapi/v1/img2img", json=body)
+        assert (answer.status_code, answer.json()["field"]) == (422, name)
 
 
 def test_an_unknown_address_keeps_the_plain_shape(client: TestClient) -> None:

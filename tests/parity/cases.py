@@ -37,11 +37,6 @@ class Case:
         """Whether the looser bound is for this case."""
         return any(part in self.request["sampler_name"] for part in RANDOM)
 
-    @property
-    def needs_inpainting(self) -> bool:
-        """Whether the case waits for masks."""
-        return "mask" in self.request
-
     @cached_property
     def body(self) -> dict[str, Any]:
         """The request with files in their places, as a client would post it."""

@@ -57,11 +57,6 @@ def compare(case: Case, answer: Answer, unlike: Sequence[str]) -> Row:
     return Row(case.name, error, mean, highest, "; ".join(faults) or "same", answer.seconds)
 
 
-def waiting(case: Case) -> Row:
-    """The row of a case that this program cannot run yet."""
-    return Row(case.name, verdict="waits for inpainting")
-
-
 def unpictured() -> list[Row]:
     """A row for each sampler and schedule that no reference picture shows."""
     shown = {case.request["sampler_name"] for case in load_cases()}

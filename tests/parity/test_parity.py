@@ -4,21 +4,21 @@ import pytest
 
 from tests.parity.cases import Case, load_cases
 from tests.parity.studio import Answer, Studio
-from tests.parity.table import Row, compare, waiting
+from tests.parity.table import Row, compare
 from webui.contract import infotext
 from webui.contract.fields import get, leaves
-from webui.contract.request import Blob, GenerationRequest, Source
+from webui.contract.request import Blob, GenerationRequest, Inpaint, Source
 
 pytestmark = [pytest.mark.parity, pytest.mark.timeout(900)]
 
 CASES = load_cases()
-READY = [case for case in CASES if not case.needs_inpainting]
-WAITING = [case for case in CASES if case.needs_inpainting]
-UNWRITTEN = {"source.resize_mode", "source.color_correction", "source.image"}
+UNWRITTEN = {
+    "source.resize_mode", "source.color_correction", "source.image", "source.inpaint.mask",
+}  # fmt: skip
 """Fields that the older UI writes into no infotext."""
 
 
-@pytest.mark.parametrize("case", READY, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_request_gives_the_older_ui_s_picture(
     case: Case, studio: Studio, rows: list[Row]
 ) -> None:
@@ -26,15 +26,6 @@ def test_a_request_gives_the_older_ui_s_picture(
     row = compare(case, answer, unlike(case, answer, studio))
     rows.append(row)
     assert row.verdict == "same", row
-
-
-@pytest.mark.parametrize("case", WAITING, ids=lambda case: case.name)
-def test_a_case_with_a_mask_waits_for_inpainting(
-    case: Case, studio: Studio, rows: list[Row]
-) -> None:
-    rows.append(waiting(case))
-    answer = studio.post(case)
-    assert (answer.status_code, answer.json()["field"]) == (422, "mask")
 
 
 def unlike(case: Case, answer: Answer, studio: Studio) -> list[str]:
@@ -49,6 +40,8 @@ def unlike(case: Case, answer: Answer, studio: Studio) -> list[str]:
 
 def restored(text: str, case: Case, studio: Studio) -> GenerationRequest:
     """The request of a text; a source stands ready where the case has one."""
-    source = Source(image=Blob(sha256="0" * 64)) if case.mode == "img2img" else None
+    blob = Blob(sha256="0" * 64)
+    inpaint = Inpaint(mask=blob) if "mask" in case.request else None
+    source = Source(image=blob, inpaint=inpaint) if case.mode == "img2img" else None
     base = GenerationRequest(source=source)
     return infotext.essential(studio.house.restore(text, base).request)

@@ -6,7 +6,7 @@ import pytest
 
 from webui.contract.fields import leaves
 from webui.contract.request import GenerationRequest
-from webui.ui.layout import HIDDEN, LAYOUTS, Mode, fields, shown
+from webui.ui.layout import HIDDEN, INPAINT, LAYOUTS, Mode, fields, shown
 
 MODES: tuple[Mode, ...] = ("txt2img", "img2img")
 
@@ -19,9 +19,9 @@ def test_each_field_is_shown_once_or_hidden_for_a_reason(mode: Mode):
     assert all(HIDDEN[mode].values())
 
 
-def test_every_field_is_shown_somewhere_but_the_older_surface_s_own():
+def test_every_field_is_shown_somewhere_but_masks_and_the_older_surface_s_own():
     everywhere = {path for mode in MODES for path in shown(mode)}
-    assert set(leaves(GenerationRequest)) - everywhere == {"source.zero_strength_step"}
+    assert set(leaves(GenerationRequest)) - everywhere == {"source.zero_strength_step", *INPAINT}
 
 
 def test_the_controls_come_in_the_older_order():

@@ -6,6 +6,7 @@ from typing import Any, cast
 from starlette.exceptions import HTTPException
 
 from webui.api.parts import Blobs
+from webui.api.sdapi_masks import read_inpaint
 from webui.api.sdapi_samplers import SAME, Words, hires_sampler_values
 from webui.api.sdapi_table import ROWS, floor_to_eight
 from webui.contract.infotext.dialects import first_pass_size
@@ -38,6 +39,7 @@ def read_source(sent: Mapping[str, Any], blobs: Blobs, limits: DecodeLimits) -> 
         image=blobs.put(data, "init_images"),
         resize_mode=RESIZE_MODES[mode],
         zero_strength_step=True,
+        inpaint=read_inpaint(sent, blobs, limits),
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, create_model
 
+from webui.api.sdapi_masks import OLDER_NAMES
 from webui.api.sdapi_options import older_option_names
 
 Mode = Literal["txt2img", "img2img"]
@@ -114,7 +115,7 @@ IMG2IMG = (
     Row("denoising_strength", Real, 0.75, "source.denoising_strength"),
     Row("initial_noise_multiplier", Real, None, "source.noise_multiplier"),
     Row("image_cfg_scale", Real, None),
-    Row("mask", str, None),
+    Row("mask", str, None, note="White, or opaque where it has transparency, is painted anew."),
     Row("mask_blur", Whole, None),
     Row("mask_blur_x", Whole, 4),
     Row("mask_blur_y", Whole, 4),
@@ -151,6 +152,7 @@ def older_names(mode: Mode) -> dict[str, str]:
     return (
         older_option_names()
         | dict(OTHER_NAMES)
+        | dict(OLDER_NAMES)
         | {row.path: row.name for row in ROWS[mode] if row.path}
     )
 
