@@ -10,7 +10,9 @@ from safetensors.torch import load_file, save_file
 
 from tests import tiny
 from webui.errors import InvalidRequest, UnsupportedModel
+from webui.library.catalog import Catalog
 from webui.library.embedded import MARK
+from webui.library.hashes import HashCache
 from webui.library.headers import read_header
 from webui.weights.checkpoint import Checkpoint
 from webui.weights.exporting import export_checkpoint, export_controlnet
@@ -190,7 +192,7 @@ def test_a_base_is_a_neighbour_and_never_a_path(sharing: Path) -> None:
 
 
 def test_the_shipped_starter_comes_back_from_one_file_with_the_same_picture(tmp_path: Path) -> None:
-    from webui.app.house import BUNDLED_MODELS
+    from webui.app.house import BUNDLED_MODELS, native_size
     from webui.cli import main
     from webui.generation.latents import decode
     from webui.prompts.encoding import encode_prompt
@@ -200,6 +202,8 @@ def test_the_shipped_starter_comes_back_from_one_file_with_the_same_picture(tmp_
     assert main(["models", "export", "starter", str(out), *folders]) == 0
     whole, single = load(BUNDLED_MODELS / "starter"), load(out)
     assert_same(whole, single)
+    catalog = Catalog([tmp_path], HashCache(tmp_path / "hashes.json"))
+    assert native_size(catalog.resolve("starter.safetensors")) == (256, 256)
     latent = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(1))
     made: list[torch.Tensor] = []
     for checkpoint in (whole, single):
