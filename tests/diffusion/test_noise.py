@@ -139,3 +139,13 @@ def test_noise_comes_in_the_dtype_asked_for() -> None:
 def test_an_unknown_source_is_refused() -> None:
     with pytest.raises(ValueError, match="dice"):
         ImageNoise([1], SHAPE, source="dice")  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA card")
+@pytest.mark.parametrize("seed", [0, 1234, 2**32 - 1])
+def test_philox_equals_the_generator_of_the_card_at_hand(seed: int) -> None:
+    philox, card = Philox(seed), torch.Generator("cuda").manual_seed(seed)
+    for _draw in range(3):
+        theirs = torch.randn(4, 64, 64, generator=card, device="cuda").cpu()
+        assert torch.allclose(philox.randn(4, 64, 64), theirs, atol=1e-5)
