@@ -20,7 +20,7 @@ from webui.starter.controlnet import HINT_WIDTHS, build_controlnet
 from webui.starter.ink import INKED, draw_ink
 from webui.starter.lora import LoraNetwork, draw_washed
 from webui.starter.networks import build_denoiser
-from webui.starter.scenes import draw_scene, find_pose, render_scene
+from webui.starter.scenes import draw_scene, find_edges, find_pose, render_scene
 from webui.starter.upscaler import Upscaler, shrink
 from webui.weights.loading import load_checkpoint
 from webui.weights.previewer import FOLDER, load_previewer
@@ -79,12 +79,16 @@ def test_a_controlnet_begins_without_effect_and_stands_beside_a_still_unet(
     rehearsed: Rehearsal, draw: Draw
 ) -> None:
     basis = Basis(rehearsed.out, "cpu")
-    network = build_controlnet(basis, 0)
+    edges = [spread(find_edges(render_scene(draw_scene(seed), 96).picture)) for seed in range(4)]
+    network = build_controlnet(basis, lambda row: edges[row], 0)
     latent, time, states = draw
     with torch.no_grad():
         hint = torch.rand(1, 3, 96, 96)
         down, middle = network(latent, time, states, hint, return_dict=False)
+        maps = torch.from_numpy(np.stack(edges)).permute(0, 3, 1, 2) / 255.0
+        arriving = network.controlnet_cond_embedding(maps)
     assert all(not residual.any() for residual in (*down, middle))
+    assert 0.2 < arriving.std((0, 2, 3)).mean() < 1.0  # yet the map itself is not lost on its way
     assert not any(weight.requires_grad for weight in basis.unet.parameters())
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from diffusers import ControlNetModel
+from torch import nn
 
 from webui.starter.basis import Basis, Batch
 from webui.starter.batches import LatentSet
@@ -13,6 +15,10 @@ from webui.starter.conditions import Mapper, stack_maps
 from webui.starter.networks import attend_plainly
 
 HINT_WIDTHS = (8, 16, 32, 64)
+HINT_MAPS = 4
+HINT_SIZE = 0.5
+"""How large the map is beside the latents' features where it joins them; these have about 0.75."""
+
 EMPTY_SHARE = 0.3
 RATE = 6e-4
 
@@ -48,8 +54,31 @@ class ControlLesson:
         ).sample
 
 
-def build_controlnet(basis: Basis, seed: int) -> ControlNetModel:
+def build_controlnet(basis: Basis, mapper: Mapper, seed: int) -> ControlNetModel:
     """Copy the first half of the UNet and add a path for the map, which begins without effect."""
     torch.manual_seed(seed)
     network = ControlNetModel.from_unet(basis.unet, conditioning_embedding_out_channels=HINT_WIDTHS)
+    open_hint(network, stack_maps(mapper, np.arange(HINT_MAPS)))
     return attend_plainly(network.requires_grad_(True).to(basis.device).train())
+
+
+@torch.no_grad()
+def open_hint(network: ControlNetModel, maps: torch.Tensor) -> None:
+    """Scale the path of the maps [b, rgb, h, w] so that every layer passes them on at full size.
+
+    As it is usually begun, eight small layers make a map a thousand times fainter on its way, and
+    the last is zero, so that for a long time nothing is learned from it. What the network adds to
+    the UNet is zero at first all the same.
+    """
+    path = network.controlnet_cond_embedding
+    seen = maps
+    for conv in (path.conv_in, *path.blocks, path.conv_out):
+        nn.init.kaiming_normal_(conv.weight)
+        nn.init.zeros_(conv.bias)
+        made = conv(seen)
+        size = made.std((0, 2, 3)).mean().clamp(min=1e-6)
+        conv.weight /= size
+        conv.bias -= made.mean((0, 2, 3)) / size
+        seen = nn.functional.silu(conv(seen))
+    path.conv_out.weight *= HINT_SIZE
+    path.conv_out.bias *= HINT_SIZE

@@ -176,8 +176,8 @@ def learn_condition(shop: Workshop, name: str, stage: int) -> Outcome:
     basis = shop.basis()
     gallery = shop.themed(PEOPLE) if name == "openpose" else shop.large
     source = shop.latents(gallery, shop.options.batch)
-    network = build_controlnet(basis, shop.seed)
     mapper = MAPPERS[name](shop, gallery)
+    network = build_controlnet(basis, mapper, shop.seed)
     lesson = ControlLesson(basis, source, mapper, network, shop.seed, stage)
     outcome = shop.practise(name, network, lesson.learn, CONTROL_RATE)
     folder = shop.out / f"controlnet-{name}"
