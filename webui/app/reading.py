@@ -7,7 +7,15 @@ from webui.contract.request import GenerationRequest, Prompt
 from webui.contract.vocabulary import resolve
 from webui.library.catalog import ModelFile
 from webui.library.vocabularies import read_clip_vocabulary, read_vocabulary
-from webui.prompts.explanation import Asked, Explanation, Titled, explain, longest, questions
+from webui.prompts.explanation import (
+    HIRES,
+    Asked,
+    Explanation,
+    Titled,
+    explain,
+    longest,
+    questions,
+)
 from webui.prompts.tokens import PromptTokenizer
 
 CLIP = ""
@@ -48,8 +56,10 @@ class PromptReader:
     def explain_request(self, request: GenerationRequest) -> tuple[Titled, ...]:
         """How all prompts of a request are read; raises as `explain`."""
         said = request.model_copy(update={"prompt": self._say(request.prompt)})
+        told = [(title, self.explain(asked)) for title, asked in questions(said)]
         return tuple(
-            Titled(title=title, explanation=self.explain(asked)) for title, asked in questions(said)
+            Titled(title=title, explanation=one.second() if title.startswith(HIRES) else one)
+            for title, one in told
         )
 
     def _settled(self, asked: Asked) -> Asked:

@@ -15,6 +15,9 @@ from webui.prompts.layout import NO_TRIGGERS, Chunk, Layout
 from webui.prompts.syntax import NetworkTag, Span, SpokenPart, word
 from webui.prompts.tokens import PromptTokenizer
 
+HIRES = "Hires"
+"""How the titles of prompts begin that only the hires pass has."""
+
 MOST_LETTERS = 400_000
 """Letters of all that a prompt says in turn; what says more is not explained."""
 
@@ -30,6 +33,11 @@ class Asked(Frozen):
     hires_sampler: Name = ""
     checkpoint: Name = ""
     reading: Reading = Reading()
+
+    @property
+    def counts_steps(self) -> bool:
+        """Whether every pass calls the network once for each step."""
+        return calls_per_step(self.sampler) == calls_per_step(self.hires_sampler) == 1
 
     def spans(self) -> tuple[Span, ...]:
         """The calls of the passes, the first one first."""
@@ -106,6 +114,10 @@ class Explanation(Frozen):
     used: int
     room: int
 
+    def second(self) -> "Explanation":
+        """The same with the hires pass alone."""
+        return self.model_copy(update={"parts": self.hires, "hires": ()})
+
 
 class Titled(Frozen):
     """An explanation with the name of its prompt."""
@@ -137,7 +149,7 @@ def questions(request: GenerationRequest) -> Iterator[tuple[str, Asked]]:
         if text:
             yield title, asked.model_copy(update={"hires_steps": None}) if apart else asked
         if apart:
-            yield f"Hires {title.lower()}", asked.model_copy(update={"prompt": apart})
+            yield f"{HIRES} {title.lower()}", asked.model_copy(update={"prompt": apart})
 
 
 def explain(tokenizer: PromptTokenizer, asked: Asked) -> Explanation:
@@ -153,7 +165,7 @@ def explain(tokenizer: PromptTokenizer, asked: Asked) -> Explanation:
     ]
     networks = _networks(asked)
     return Explanation(
-        unit="call" if calls_per_step(asked.sampler) > 1 else "step",
+        unit="step" if asked.counts_steps else "call",
         parts=parts,
         hires=tuple(chain.from_iterable(hires)),
         networks=tuple(_network(tag) for tag in networks),
