@@ -221,4 +221,4 @@ def test_a_safe_start_loads_no_extension(tiny_folder, tmp_path) -> None:
     studio = make_studio(
         tiny_folder.parent, tmp_path, {}, extensions_dir=ROOT / "extensions", safe=True
     )
-    assert [p.name for p in studio.engine.vocabulary().plugins] == ["builtin"]
+    assert [p.name for p in studio.engine.vocabulary().plugins] == ["builtin", "effects"]
