@@ -1,6 +1,7 @@
 """The mathematics of effects inside the network: token merging and FreeU."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from diffusers.utils.torch_utils import fourier_filter
 from torch import Tensor
 
 from tests.effects.conftest import Stand
+from webui.contract.request import GenerationRequest
 from webui.effects.arguments import FreeUArgs, TokenMergingArgs
 from webui.effects.freeu import FreeU, decoder, smoothed, strengthened
 from webui.effects.modules import hooked, self_attention, transformer_blocks, unet_of
@@ -94,6 +96,15 @@ def test_an_sdxl_network_merges_from_a_depth_of_2_on(make_stand: Callable[[str],
     plain = seen_tokens(stand, 0, 1)
     assert seen_tokens(stand, 0.5, 1) == plain
     assert seen_tokens(stand, 0.5, 2) != plain
+
+
+def test_merging_says_where_a_model_has_no_layer_for_it(make_stand: Callable[[str], Stand]) -> None:
+    for kind, least in (("sd", 1), ("sdxl", 2), ("starter", 2)):
+        said: list[str] = []
+        view = replace(make_stand(kind).view(), tell=said.append)
+        layer = TokenMerging().layer(view, GenerationRequest(), TokenMergingArgs(ratio=0.5))
+        assert (layer.wrap is None) == bool(said) == (least > 1)
+        assert all("Set its deepest layers to 2" in sentence for sentence in said)
 
 
 def test_the_hires_pass_has_its_own_ratio_or_that_of_the_first(

@@ -27,13 +27,13 @@ class TokenMergingArgs(Frozen):
     ] = 0.0
     hr_ratio: Annotated[
         float, Field(ge=0, le=0.9),
-        Param("Ratio of the hires pass", "0: the same as in the first pass.",
+        Param("Hires pass ratio", "0: the same as in the first pass.",
               infotext="Token merging ratio hr", axis=True, step=0.05),
     ] = 0.0
     max_downsample: Annotated[
         int, Field(ge=1, le=8),
-        Param("Deepest layers", "Merge in layers that see the latent at up to this fraction of "
-              "its size: 1 is the older UI's choice; SDXL has no such layer and needs 2.",
+        Param("Deepest layers", "Merge in layers that see the latent at down to this fraction "
+              "of its size: 1 is the older UI's choice; SDXL begins at 2.",
               infotext="Token merging max downsample", axis=True, step=1),
     ] = 1
 
@@ -159,7 +159,7 @@ class ThresholdingArgs(Frozen):
     ] = "Constant"
     mimic_scale_min: Annotated[
         float, Field(ge=0, le=30),
-        Param("Mimic scale minimum", "Where a moving mimic scale ends.",
+        Param("Mimic scale min", "Where a moving mimic scale ends.",
               infotext="Mimic scale minimum", axis=True, step=0.5),
     ] = 0.0
     cfg_mode: Annotated[
@@ -169,7 +169,7 @@ class ThresholdingArgs(Frozen):
     ] = "Constant"
     cfg_scale_min: Annotated[
         float, Field(ge=0, le=30),
-        Param("CFG scale minimum", "Where a moving CFG scale ends.",
+        Param("CFG scale min", "Where a moving CFG scale ends.",
               infotext="CFG scale minimum", axis=True, step=0.5),
     ] = 0.0
     scheduler_value: Annotated[

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
 
 from webui.contract.request import GenerationRequest
@@ -82,6 +83,12 @@ def match(tokens: Tensor, width: int, merging: int) -> Matching:
     order = best.argsort(dim=-1, descending=True, stable=True)
     first, rest = order[:, :merging], order[:, merging:]
     return Matching(count, targets, others[rest], others[first], number.gather(1, first))
+
+
+def shallowest(unet: UNet2DConditionModel) -> int:
+    """The smallest downsampling of the latent at which a UNet has transformer blocks."""
+    stages = [int(name.split(".")[1]) for name in transformer_blocks(unet) if name[:4] == "down"]
+    return 2 ** min(stages, default=len(unet.config["block_out_channels"]) - 1)
 
 
 def _wide(places: Tensor, tokens: Tensor) -> Tensor:
@@ -158,6 +165,12 @@ class TokenMerging(Effect[TokenMergingArgs]):
         ratio = (args.hr_ratio or args.ratio) if view.hires else args.ratio
         if ratio == 0:
             return Layer()
-        unet_of(view.checkpoint, self.label)
+        least = shallowest(unet_of(view.checkpoint, self.label))
+        if least > args.max_downsample:
+            view.tell(
+                f"Token merging did nothing: the layers of {view.checkpoint.title} begin at a "
+                f"depth of {least}. Set its deepest layers to {least} or more."
+            )
+            return Layer()
         patch = Merging(ratio, args.max_downsample)
         return Layer(wrap=lambda inner: while_patched(inner, view.checkpoint, patch))

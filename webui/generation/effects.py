@@ -1,7 +1,7 @@
 """Always-on effects at work: found by name, called in their order, named where they break."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from PIL import Image
@@ -69,11 +69,12 @@ class EffectDesk:
             patches += self._guard(effect, "patches", request, args)
         return patches
 
-    def joining(self, request: GenerationRequest) -> Join:
-        """What tells the effects of `request` about its passes."""
+    def joining(self, request: GenerationRequest, tell: Callable[[str], None]) -> Join:
+        """What tells the effects of `request` about its passes; `tell` brings word to the user."""
         named = self._named(request)
 
-        def join(view: PassView) -> Layers:
+        def join(seen: PassView) -> Layers:
+            view = replace(seen, tell=tell)
             return Layers([self._guard(e, "layer", view, request, args) for e, args in named])
 
         return join

@@ -102,13 +102,17 @@ class PaintingEngine:
         """Paint and hand over; returns whether it was stopped early."""
         requests = [self._effects.prepared(item.request) for item in items]
         request = requests[0]
-        for sentence in unheard(request):
+
+        def tell(sentence: str) -> None:
             emit(Notice(item=items[0].index, sentence=sentence))
+
+        for sentence in unheard(request):
+            tell(sentence)
         watch.enter("loading the model", 0.0, 0.0)
         with ExitStack() as patched, torch.inference_mode():
             models = self._models(request, patched)
             file, checkpoint = models.open(request.model.checkpoint)
-            join = self._effects.joining(request)
+            join = self._effects.joining(request, tell)
             painted = self._painter.paint(models, requests, inputs, join, watch)
             watch.enter("decoding", 0.95, 1.0)
             images = self._painter.decode(painted, request.canvas.tiling)

@@ -37,12 +37,14 @@ class PassView:
         cfg_scale: the guidance scale of this pass.
         sigmas: the noise levels of its steps, descending, the last one included.
         hires: whether this is the second pass of a hires fix.
+        tell: brings a sentence to the user, who reads it beside the picture.
     """
 
     checkpoint: Any
     cfg_scale: float
     sigmas: tuple[float, ...]
     hires: bool = False
+    tell: Callable[[str], None] = lambda sentence: None
 
     @property
     def steps(self) -> int:

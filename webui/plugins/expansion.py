@@ -35,8 +35,8 @@ class Planner:
 
     `say` works styles into a prompt and takes comments out.
     `more_words` is asked when a name is unknown: it may wait for a worker that has yet to tell
-    what its extensions bring, and returns whether anything new can be known. `effects` are the forms
-    by which the arguments of effects are checked.
+    what its extensions bring, and returns whether anything new can be known. The arguments of
+    effects are checked by their forms, `effects`.
     """
 
     def __init__(
