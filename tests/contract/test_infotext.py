@@ -15,6 +15,7 @@ from tests.contract.strategies import (
     text,
 )
 from webui.contract.events import Execution
+from webui.contract.fields import get, leaves, nest
 from webui.contract.infotext import Infotext, Restored, clean, essential, parse, read, write
 from webui.contract.infotext.grammar import MAX_CHARACTERS, compose
 from webui.contract.request import (
@@ -112,6 +113,76 @@ def test_hires_fields_come_in_the_older_order_and_share_denoising_strength() -> 
         'Hires prompt: "more, cats", Hires resize: 1024x0, Hires steps: 9, Hires upscaler: Latent, '
         "Version: palimpsest v0.1.0"
     )
+
+
+def test_every_new_field_stands_where_the_older_ui_has_it() -> None:
+    request = nest(
+        GenerationRequest(noise=NOISE),
+        {
+            "sampling.sampler": "euler_a", "sampling.ensd": 31337, "sampling.eta": 0.5,
+            "sampling.skip_negative_below": 1.5, "sampling.skip_negative_all_steps": True,
+            "sampling.skip_negative_until": 0.2, "reading.emphasis": "no_norm",
+            "reading.pad_conds": True, "levels.sigma_min": 0.1, "levels.rho": 5.0,
+            "levels.zero_terminal_snr": True, "levels.downcast_alphas": True,
+            "levels.discard_next_to_last": True, "noise.extra": 0.1,
+            "refiner.checkpoint": "polish", "refiner.by_sampling_steps": True,
+            "refiner.hires_pass": "both_passes", "hires.cfg_scale": 4.0,
+            "hires.checkpoint": "large",
+        },
+    )  # fmt: skip
+    made = last_line(request, refiner="polish [0123456789]", hires_checkpoint="large [9876543210]")
+    assert made == (
+        "Steps: 20, Sampler: Euler a, Schedule type: Automatic, CFG scale: 7.0, Seed: 1, "
+        "Size: 512x512, Denoising strength: 0.7, ENSD: 31337, RNG: CPU, NGMS: 1.5, "
+        "Hires checkpoint: large [9876543210], Hires CFG Scale: 4.0, Hires upscale: 2.0, "
+        "Hires upscaler: Latent, Extra noise: 0.1, Downcast alphas_cumprod: True, "
+        "Noise Schedule: Zero Terminal SNR, Emphasis: No norm, Eta: 0.5, "
+        "Schedule min sigma: 0.1, Schedule rho: 5.0, Discard penultimate sigma: True, "
+        "NGMS all steps: True, Skip Early CFG: 0.2, Pad conds: True, "
+        "Refiner: polish [0123456789], Refiner switch at: 0.8, "
+        "Refiner switch by sampling steps: True, Hires refiner: both passes, "
+        "Version: palimpsest v0.1.0"
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "path"),
+    [
+        ({"sampling.sampler": "euler", "sampling.eta": 0.5}, "sampling.eta"),
+        ({"sampling.sampler": "euler_a", "sampling.eta": 1.0}, "sampling.eta"),
+        ({"sampling.sampler": "ddim", "sampling.eta": 0.0}, "sampling.eta"),
+        ({"sampling.sampler": "ddim", "sampling.ensd": 7}, "sampling.ensd"),
+        ({"sampling.sampler": "dpmpp_sde", "sampling.ensd": 7}, "sampling.ensd"),
+        ({"sampling.sampler": "euler", "sampling.s_tmin": 2.0}, "sampling.s_tmin"),
+        ({"sampling.sampler": "lms", "sampling.s_noise": 1.1}, "sampling.s_noise"),
+        ({"sampling.sampler": "euler", "unipc.order": 2}, "unipc.order"),
+        ({"hires.cfg_scale": 7.0}, "hires.cfg_scale"),
+        ({"reading.old_editing": True}, "reading.old_editing"),
+        ({"refiner.checkpoint": "x", "refiner.hires_pass": "first_pass"}, "refiner.hires_pass"),
+    ],
+    ids=str,
+)
+def test_what_nobody_looks_at_is_not_essential(values: dict[str, Any], path: str) -> None:
+    request = nest(GenerationRequest(), values)
+    assert get(essential(request), path) == leaves(GenerationRequest)[path].default
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"sampling.sampler": "euler", "sampling.s_churn": 2.0, "sampling.s_tmin": 2.0},
+        {"sampling.sampler": "ddim", "sampling.eta": 1.0, "sampling.ensd": 7},
+        {"sampling.sampler": "restart", "sampling.ensd": 7},
+        {"sampling.sampler": "a plugin's", "sampling.eta": 1.0, "unipc.order": 2},
+        {"sampling.sampler": "euler", "hires.sampler": "euler_a", "sampling.eta": 0.5},
+        {"prompt.negative": "[a:b:2]", "reading.old_editing": True},
+        {"hires.cfg_scale": 5.0},
+    ],
+    ids=str,
+)
+def test_what_changes_the_picture_stays(values: dict[str, Any]) -> None:
+    request = nest(GenerationRequest(), values)
+    assert essential(request) == request
 
 
 def test_the_gpu_noise_source_is_the_unwritten_one() -> None:

@@ -14,6 +14,7 @@ from webui.contract.items import Item, Plan
 from webui.contract.request import (
     Blob,
     GenerationRequest,
+    Inpaint,
     NoiseSourceName,
     OutputOf,
     Refiner,
@@ -75,8 +76,10 @@ def test_a_value_set_by_path_is_read_by_path(leaf: Leaf) -> None:
     @settings(max_examples=5, deadline=None, database=None)
     @given(leaf_values(leaf))
     def check(value: Any) -> None:
+        blob = Blob(sha256="0" * 64)
         start = GenerationRequest(
-            source=Source(image=Blob(sha256="0" * 64)), refiner=Refiner(checkpoint="fine")
+            source=Source(image=blob, inpaint=Inpaint(mask=blob)),
+            refiner=Refiner(checkpoint="fine"),
         )
         assert get(replace(start, leaf.path, value), leaf.path) == value
 

@@ -21,7 +21,13 @@ OWN_ETA: Mapping[str, float | None] = {
 CHURNING = frozenset({"euler", "heun", "dpm2"})
 """Built-in samplers that know churn; one that is in neither table may use anything."""
 
-QUIET = frozenset({"lms", "dpmpp_2m", "plms", "unipc"})
+BROWNIAN = frozenset({"dpmpp_sde", "dpmpp_2m_sde", "dpmpp_2m_sde_heun", "dpmpp_3m_sde"})
+"""Built-in samplers whose noise is a path of its own, which no seed delta moves."""
+
+SCALING = CHURNING | BROWNIAN | {"dpm2_a", "dpmpp_2s_a", "dpm_fast"}
+"""Built-in samplers that scale the noise of their steps."""
+
+STILL = frozenset({"lms", "dpmpp_2m", "plms", "unipc"})
 """Built-in samplers that never draw noise."""
 
 CHURN = ("sampling.s_churn", "sampling.s_tmin", "sampling.s_tmax")
@@ -87,18 +93,25 @@ def _sampler_changes(request: GenerationRequest) -> dict[str, Any]:
         used.add(request.hires.sampler)
     if not used <= OWN_ETA.keys():
         return {}
-    etas = {OWN_ETA[name] for name in used} - {None}
-    quiet: list[str] = []
-    if etas <= {sampling.eta}:
-        quiet.append("sampling.eta")
-    if not used & CHURNING or sampling.s_churn == 0:
-        quiet += CHURN
-    still = used <= QUIET | CHURNING and (not used & CHURNING or sampling.s_churn == 0)
-    if still:
-        quiet += ["sampling.s_noise", "sampling.ensd"]
-    if "unipc" not in used:
-        quiet += [path for path in _LEAVES if path.startswith("unipc.")]
-    return {path: _default(path) for path in quiet}
+    unread = [path for path in _LEAVES if path.startswith("unipc.") and "unipc" not in used]
+    if {OWN_ETA[name] for name in used} - {None} <= {sampling.eta}:
+        unread.append("sampling.eta")
+    churns = bool(used & CHURNING) and sampling.s_churn > 0
+    if not churns:
+        unread += CHURN
+    if not used & (SCALING if churns else SCALING - CHURNING):
+        unread.append("sampling.s_noise")
+    if all(name in BROWNIAN or _is_still(name, sampling.eta, churns) for name in used):
+        unread.append("sampling.ensd")
+    return {path: _default(path) for path in unread}
+
+
+def _is_still(sampler: str, eta: float | None, churns: bool) -> bool:
+    """Whether a built-in sampler draws no noise for its steps."""
+    own = OWN_ETA[sampler]
+    if own is not None:
+        return (own if eta is None else eta) == 0
+    return sampler in STILL or (sampler in CHURNING and not churns)
 
 
 def _reading_changes(request: GenerationRequest) -> dict[str, Any]:
