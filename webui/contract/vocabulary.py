@@ -67,7 +67,7 @@ HIRES_UPSCALERS = (
     Word(id="latent_bicubic_antialiased", label="Latent (bicubic antialiased)"),
     Word(id="latent_nearest", label="Latent (nearest)"),
     Word(id="latent_nearest_exact", label="Latent (nearest-exact)"),
-    Word(id="lanczos", label="Lanczos"),
+    Word(id="lanczos", label="Lanczos", aliases=("None",)),
     Word(id="nearest", label="Nearest"),
 )
 NOISE_SOURCES = (
