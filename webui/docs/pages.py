@@ -9,9 +9,13 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 
 from webui.cli.wishes import IMAGE, flag_of
+from webui.contract.effects import EffectForm
 from webui.contract.fields import Leaf, nested_model, walk
+from webui.contract.infotext.effects import write_effects
+from webui.contract.infotext.grammar import quote
 from webui.contract.request import GenerationRequest
 from webui.contract.vocabulary import builtin
+from webui.effects.forms import FORMS
 from webui.settings import Settings
 from webui.settings.declaration import flag_of as setting_flag
 from webui.settings.texts import variable_of
@@ -23,6 +27,13 @@ FIELDS = """# Fields of a request
 Everything that changes the pixels, by its path in the request. The path is what the native API
 and the X/Y/Z axes use; the infotext key is what is written into the picture; the flag belongs to
 `python -m webui generate`. A part that is absent (`source`, `hires`) is switched off.
+"""
+
+EFFECTS = """
+## effects
+
+A list of `{"name": ..., "args": {...}}`; on the older surface, titles under `alwayson_scripts`. An
+effect at its defaults does nothing.
 """
 
 SETTINGS = """# Settings
@@ -45,7 +56,8 @@ A data folder given by flag or environment takes the outputs and the settings fi
 
 def fields_page() -> str:
     """The page about every field of a request."""
-    return NOTE + FIELDS + "".join(_sections(GenerationRequest, _field_lines)) + _vocabularies()
+    sections = "".join(_sections(GenerationRequest, _field_lines))
+    return NOTE + FIELDS + sections + EFFECTS + "".join(map(_effect, FORMS)) + _vocabularies()
 
 
 def settings_page() -> str:
@@ -108,6 +120,19 @@ def _field_lines(leaf: Leaf) -> Iterator[str]:
     if leaf.param.infotext:
         yield f"infotext `{leaf.param.infotext}`"
     yield "flag `--init FILE`" if leaf.path == IMAGE else f"flag `{flag_of(leaf.path)}`"
+
+
+def _effect(form: EffectForm) -> str:
+    text = f"\n### {form.label}\n\n{form.help} Name `{form.name}`.\n"
+    for leaf in form.leaves.values():
+        values = "; ".join(_value_lines(leaf))
+        own = str(leaf.param.infotext)
+        key = f"; infotext `{own}`" if own in form.spell({own: str(leaf.default)}) else ""
+        text += f"\n- **{leaf.param.label}** (`{leaf.path}`): {leaf.param.help} {values}{key}."
+    call = form.call(form.args_type.model_validate(dict(form.suggested)))
+    fields = write_effects([call] if call else [], [form], builtin())
+    example = ", ".join(f"{key}: {quote(value)}" for key, value in fields.items())
+    return f"{text}\n\nIn infotext, for example: `{example}`\n"
 
 
 def _setting_lines(leaf: Leaf) -> Iterator[str]:
