@@ -6,10 +6,9 @@ alone, so that the reader tells about it.
 """
 
 import json
-from collections.abc import Mapping
 from typing import Any, cast
 
-Fields = Mapping[str, str]
+from webui.contract.effects import Fields
 
 STAGES = "FreeU Stages"
 BACKBONE, SKIP = "backbone_factor", "skip_factor"

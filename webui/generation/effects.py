@@ -88,7 +88,7 @@ class EffectDesk:
     def _named(self, request: GenerationRequest) -> list[tuple[EffectEntry, Any]]:
         calls = {call.name: call for call in request.effects}
         for name in calls:
-            self._effects.get(name)
+            self._effects.get(name, "effects")
         return [
             (effect, parse_args(effect.form.args_type, call.args, f"effects.{call.name}"))
             for effect in self._effects
