@@ -46,6 +46,16 @@ class Case:
         """The older UI's pictures, uint8 (H, W, 3)."""
         return [pixels((FOLDER / name).read_bytes()) for name in self.images]
 
+    def texts(self) -> dict[str, np.ndarray]:
+        """The encoded prompts at the first step, (parts, tokens, channels) by "cond", "uncond"."""
+        stored = np.load(FOLDER / "conditioning.npz")
+        sides = ("cond", "uncond")
+        return {
+            side: stored[f"{self.name}.{side}"].astype(np.float32)
+            for side in sides
+            if f"{self.name}.{side}" in stored
+        }
+
     def latent(self) -> np.ndarray:
         """The latents before the last decoding, float32 (B, 4, H/8, W/8)."""
         return np.load(FOLDER / self.latents[-1])

@@ -12,6 +12,9 @@ from webui.contract.vocabulary import SAMPLERS, SCHEDULES, find
 LATENT, MEAN, HIGHEST = 1e-2, 1.0, 6.0
 """At most: error of the latent in its standard deviation; mean and 99.9 % of the levels of 255."""
 
+PROMPT = 2e-3
+"""At most: error of the encoded prompts in their standard deviation; they are stored in half."""
+
 RANDOM_MEAN = 2.0
 """The one bound for samplers whose steps hang on the finest digits."""
 
@@ -21,6 +24,7 @@ class Row:
     """One line of the table; numbers are None where nothing could be compared."""
 
     case: str
+    text: float | None = None
     latent: float | None = None
     mean: float | None = None
     highest: float | None = None
@@ -32,6 +36,7 @@ class Row:
         """The cells."""
         return (
             self.case,
+            "" if self.text is None else f"{self.text:.1e}",
             "" if self.latent is None else f"{self.latent:.1e}",
             "" if self.mean is None else f"{self.mean:.3f}",
             "" if self.highest is None else f"{self.highest:.1f}",
@@ -52,16 +57,21 @@ def compare(case: Case, answer: Answer, unlike: Sequence[str]) -> Row:
     error = float(np.sqrt(np.mean((answer.latent - latent) ** 2)) / latent.std())
     mean, highest = float(gap.mean()), float(np.percentile(gap, 99.9))
     far = mean > RANDOM_MEAN if case.is_random else _is_far(error, mean, highest)
-    faults = ["too far"] if far else []
+    text = _text_error(case, answer)
+    faults = ["another prompt"] if text is not None and text > PROMPT else []
+    faults += ["too far"] if far else []
     faults += [f"infotext: {', '.join(unlike)}"] if unlike else []
-    return Row(case.name, error, mean, highest, "; ".join(faults) or "same", answer.seconds)
+    verdict = "; ".join(faults) or "same"
+    return Row(case.name, text, error, mean, highest, verdict, answer.seconds)
 
 
 def unpictured() -> list[Row]:
     """A row for each sampler and schedule that no reference picture shows."""
     shown = {case.request["sampler_name"] for case in load_cases()}
     samplers = [word for word in SAMPLERS if not any(_shows(name, word.label) for name in shown)]
-    schedules = [w for w in SCHEDULES[2:] if not any(name.endswith(w.label) for name in shown)]
+    schedules = [
+        w for w in SCHEDULES[2:] if not any(name.endswith(f" {w.label}") for name in shown)
+    ]
     note = "no picture; checked by its formula and order, and against diffusers where it has it"
     return [Row(f"sampler {word.label}", verdict=note) for word in samplers] + [
         Row(f"schedule {word.label}", verdict="no picture; checked by its formula")
@@ -71,9 +81,20 @@ def unpictured() -> list[Row]:
 
 def lines(rows: Iterable[Row]) -> list[str]:
     """The table as Markdown."""
-    head = ("case", "latent / std", "mean / 255", "p99.9 / 255", "verdict")
-    rule = ("---", "---:", "---:", "---:", "---")
+    head = ("case", "prompt / std", "latent / std", "mean / 255", "p99.9 / 255", "verdict")
+    rule = ("---", "---:", "---:", "---:", "---:", "---")
     return [f"| {' | '.join(cells)} |" for cells in (head, rule, *(row.texts for row in rows))]
+
+
+def _text_error(case: Case, answer: Answer) -> float | None:
+    """How far the encoded prompts are, in their standard deviation; None where none are stored."""
+    errors = [
+        float(np.sqrt(np.mean((answer.texts[side] - wanted) ** 2)) / wanted.std())
+        if answer.texts[side].shape == wanted.shape
+        else float("inf")
+        for side, wanted in case.texts().items()
+    ]
+    return max(errors, default=None)
 
 
 def _is_far(error: float, mean: float, highest: float) -> bool:
