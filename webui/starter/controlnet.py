@@ -20,7 +20,7 @@ HINT_SIZE = 0.5
 """How large the map is beside the latents' features where it joins them; these have about 0.75."""
 
 EMPTY_SHARE = 0.3
-RATE = 6e-4
+RATE = 1.5e-3
 
 
 @dataclass
