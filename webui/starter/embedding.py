@@ -16,7 +16,7 @@ from webui.starter.scenes import Scene
 from webui.starter.tokenizer import MAX_TOKENS
 
 VECTORS = 3
-RATE = 5e-3
+RATE = 2e-2
 SPREAD = 0.25
 TEMPLATES = (
     "{word}",

@@ -21,7 +21,7 @@ NIGHT_WASH = 0.45
 CONTRAST = 1.25
 INK_FOLDER = "ink"
 EMPTY_SHARE = 0.10
-RATE = 4e-4
+RATE = 8e-4
 
 
 def draw_ink(scene: Scene, size: int) -> Rendering:

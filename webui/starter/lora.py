@@ -15,7 +15,7 @@ from webui.starter.ink import draw_ink
 from webui.starter.scenes import Rendering, Scene
 
 RANK = 4
-RATE = 2e-3
+RATE = 4e-3
 EMPTY_SHARE = 0.10
 WASH = ((122, 84, 150), (250, 132, 74), (228, 150, 96))
 """Colours of the wash at the top, on the horizon and at the bottom."""
