@@ -1,32 +1,17 @@
 """The header of a safetensors file: which tensors it holds, without reading one of them."""
 
-import json
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import BinaryIO
 
 from webui.errors import StorageError, UnsupportedModel
+from webui.library.entries import Damaged, NoHeader, TensorInfo, parse_entries
 
 LENGTH_BYTES = 8
-MAX_HEADER = 100_000_000
-"""The format's own limit for the header, in bytes."""
-
-
-@dataclass(frozen=True)
-class TensorInfo:
-    """What the header says of one tensor; `dtype` as safetensors spells it, such as F16."""
-
-    dtype: str
-    shape: tuple[int, ...]
-
-    @property
-    def numel(self) -> int:
-        """How many elements it has."""
-        count = 1
-        for size in self.shape:
-            count *= size
-        return count
+MAX_HEADER = 8_000_000
+"""The longest header that is read, in bytes; the largest known take a quarter of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,43 +40,51 @@ class Header:
 
 
 def read_header(path: Path) -> Header:
-    """Read the header of the safetensors file at `path`.
+    """Read the header of the safetensors file at `path`; memory and time are bounded.
 
-    Raises UnsupportedModel where it is no safetensors file or is cut short, StorageError where it
-    cannot be read.
+    Raises UnsupportedModel where it is no safetensors file, is cut short or breaks a rule of the
+    format, StorageError where it cannot be read.
     """
     try:
-        size = path.stat().st_size
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe would wait for its writer
+            raise _not_safetensors(path, "it is not a regular file")
         with path.open("rb") as stream:
-            start = stream.read(LENGTH_BYTES)
-            length = int.from_bytes(start, "little")
-            if len(start) < LENGTH_BYTES or length > min(MAX_HEADER, size):
-                raise _not_safetensors(path, f"it starts with {start[:4]!r}")
-            text = stream.read(length)
+            text = _text(path, stream, status.st_size)
     except OSError as error:
         raise StorageError(f"The model file {path.name} could not be read.", str(error)) from error
-    tensors, metadata, data_bytes = _parsed(path, text)
-    expected = LENGTH_BYTES + length + data_bytes
-    if size < expected:
+    try:
+        tensors, metadata, data_bytes = parse_entries(text)
+    except Damaged as error:
+        raise _damaged(path, str(error)) from error
+    except NoHeader as error:
+        raise _not_safetensors(path, str(error)) from error
+    expected = LENGTH_BYTES + len(text) + data_bytes
+    if status.st_size < expected:
         raise UnsupportedModel(
-            f"The model file {path.name} is cut short: it has {size} of {expected} bytes. "
-            "Was the download finished?"
+            f"The model file {path.name} is cut short: it has {status.st_size} of {expected} "
+            "bytes. Was the download finished?"
         )
+    if status.st_size > expected:
+        raise _damaged(path, f"{status.st_size - expected} bytes follow its last tensor")
     return Header(tensors, metadata)
 
 
-def _parsed(path: Path, text: bytes) -> tuple[dict[str, TensorInfo], dict[str, str], int]:
-    try:
-        entries = cast("dict[str, dict[str, Any]]", json.loads(text))
-        metadata = {k: str(v) for k, v in entries.pop("__metadata__", {}).items()}
-        tensors = {
-            name: TensorInfo(str(entry["dtype"]), tuple(int(n) for n in entry["shape"]))
-            for name, entry in entries.items()
-        }
-        end = max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-        raise _not_safetensors(path, str(error)) from error
-    return tensors, metadata, end
+def _text(path: Path, stream: BinaryIO, size: int) -> bytes:
+    start = stream.read(LENGTH_BYTES)
+    length = int.from_bytes(start, "little")
+    if len(start) < LENGTH_BYTES or length > size:
+        raise _not_safetensors(path, f"it starts with {start[:4]!r}")
+    if length > MAX_HEADER:
+        raise _damaged(path, f"its header has {length} bytes; {MAX_HEADER} are the limit")
+    return stream.read(length)
+
+
+def _damaged(path: Path, reason: str) -> UnsupportedModel:
+    return UnsupportedModel(
+        f"The model file {path.name} is damaged, or made to do harm: {reason}. "
+        "Download it again from where it is published."
+    )
 
 
 def _not_safetensors(path: Path, seen: str) -> UnsupportedModel:
