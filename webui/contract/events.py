@@ -18,6 +18,7 @@ class Execution(Frozen):
     checkpoint_hash: str = ""
     hires_checkpoint: str = ""
     refiner: str = ""
+    lora_hashes: str = ""
 
 
 class Progress(Frozen):

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any, cast
 
@@ -23,14 +23,16 @@ from webui.effects.builtin import BuiltinEffects
 from webui.generation.effects import EffectDesk
 from webui.generation.latents import needs_tiles
 from webui.generation.models import Models
+from webui.generation.networks import NetworkDesk
 from webui.generation.painting import Painter
-from webui.generation.texts import unheard
 from webui.generation.watching import Watch
 from webui.images.storage import encode_image, media_type_of
+from webui.library.adapters import AdapterCatalog
 from webui.library.catalog import Catalog, ModelFile
 from webui.library.hashes import HashCache
 from webui.plugins import hookimpl
 from webui.plugins.manager import PluginManager, StartRecord
+from webui.weights.adapters import Adapters
 from webui.weights.checkpoint import Checkpoint
 from webui.weights.patches import Tiling
 from webui.weights.residency import Residency
@@ -59,12 +61,14 @@ class PaintingEngine:
         self,
         config: EngineConfig,
         catalog: Catalog,
+        networks: NetworkDesk,
         plugins: PluginManager,
         residency: Residency,
         painter: Painter,
     ) -> None:
         self._config = config
         self._catalog = catalog
+        self._networks = networks
         self._plugins = plugins
         self._residency = residency
         self._painter = painter
@@ -103,14 +107,16 @@ class PaintingEngine:
         requests = [self._effects.prepared(item.request) for item in items]
         request = requests[0]
 
-        def tell(sentence: str) -> None:
-            emit(Notice(item=items[0].index, sentence=sentence))
+        said = set[str]()
 
-        for sentence in unheard(request):
-            tell(sentence)
+        def tell(sentence: str) -> None:
+            if sentence not in said:  # passes may meet the same trouble
+                said.add(sentence)
+                emit(Notice(item=items[0].index, sentence=sentence))
+
         watch.enter("loading the model", 0.0, 0.0)
         with ExitStack() as patched, torch.inference_mode():
-            models = self._models(request, patched)
+            models = self._models(request, tell, patched)
             file, checkpoint = models.open(request.model.checkpoint)
             join = self._effects.joining(request, tell)
             painted = self._painter.paint(models, requests, inputs, join, watch)
@@ -124,11 +130,17 @@ class PaintingEngine:
             emit(self._artifact(item, own, finished, execution))
         return painted.stopped
 
-    def _models(self, request: GenerationRequest, stack: ExitStack) -> Models:
+    def _models(
+        self, request: GenerationRequest, tell: Callable[[str], None], stack: ExitStack
+    ) -> Models:
         tiling = [Tiling()] if request.canvas.tiling else []
         patches = [*tiling, *self._effects.patches(request)]
         load, default = self._residency.checkpoint, self._config.default_checkpoint
-        return Models(self._catalog, load, default, patches, stack)
+
+        def adapters(prompt: str) -> Adapters:
+            return self._networks.adapters(prompt, tell)
+
+        return Models(self._catalog, load, default, patches, adapters, stack)
 
     def _execution(
         self,
@@ -147,6 +159,7 @@ class PaintingEngine:
             packed=packed,
             checkpoint=file.stem,
             checkpoint_hash=file.sha256 or "",
+            lora_hashes=self._networks.hashes(_prompts(request)),
         )
 
     def _artifact(
@@ -179,6 +192,12 @@ def _others(models: Models, request: GenerationRequest) -> dict[str, str]:
     }
 
 
+def _prompts(request: GenerationRequest) -> tuple[str, ...]:
+    """The positive prompts of all passes."""
+    hires = request.hires
+    return (request.prompt.positive, hires.prompt if hires else "")
+
+
 def make_engine(config: EngineConfig) -> PaintingEngine:
     """The engine of this process: plugins loaded, device chosen, no model in memory yet."""
     plugins = PluginManager("engine")
@@ -190,11 +209,12 @@ def make_engine(config: EngineConfig) -> PaintingEngine:
     folders = [config.models_dir]
     if config.bundled_models_dir is not None:
         folders.append(config.bundled_models_dir)
-    catalog = Catalog(folders, HashCache(config.data_dir / "hashes.json"))
+    hashes = HashCache(config.data_dir / "hashes.json")
+    networks = NetworkDesk(AdapterCatalog(folders, hashes))
     painter = Painter(
         lambda name: cast(Sampler, plugins.samplers.get(name)),
         lambda name: cast(Schedule, plugins.schedules.get(name)),
         config.vae_tile_pixels,
     )
     residency = Residency(config.device, config.dtype, config.keep_models)
-    return PaintingEngine(config, catalog, plugins, residency, painter)
+    return PaintingEngine(config, Catalog(folders, hashes), networks, plugins, residency, painter)

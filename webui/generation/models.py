@@ -1,6 +1,6 @@
 """The checkpoints of one run: each opened once by name, and patched until the run ends."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +11,7 @@ import torch
 from webui.errors import ModelMismatch
 from webui.library.catalog import Catalog, ModelFile
 from webui.plugins.effects import Patch
+from webui.weights.adapters import Adapters
 from webui.weights.checkpoint import Checkpoint
 
 
@@ -24,7 +25,7 @@ class Opened(NamedTuple):
 class Models:
     """Opens checkpoints, and lays the patches of a run on each; `stack` takes them off again.
 
-    The name "" stands for `default`.
+    The name "" stands for `default`. `adapters` gives the networks that a prompt asks for.
     """
 
     def __init__(
@@ -33,14 +34,18 @@ class Models:
         load: Callable[[ModelFile], Checkpoint],
         default: str,
         patches: Sequence[Patch],
+        adapters: Callable[[str], Adapters],
         stack: ExitStack,
     ) -> None:
         self._catalog = catalog
         self._load = load
         self._default = default
         self._patches = tuple(patches)
+        self._adapters = adapters
         self._stack = stack
         self._opened: dict[Path, Opened] = {}
+        self._worn: Adapters | None = None
+        self._wearing: list[tuple[Checkpoint, ExitStack]] = []
 
     def check(self, name: str, field: str) -> None:
         """Raise NotFound, which names `field`, where there is no checkpoint called `name`."""
@@ -63,8 +68,30 @@ class Models:
                 checkpoint = self._load(file)
             for patch in self._patches:
                 self._stack.enter_context(patch.apply(checkpoint))
+            # Entered after the patches, so that it is left before them.
+            own = self._stack.enter_context(ExitStack())
+            self._wearing.append((checkpoint, own))
+            if self._worn is not None:
+                own.enter_context(self._worn.apply(checkpoint))
             self._opened[found.path] = Opened(file, checkpoint)
         return self._opened[found.path]
+
+    def wear(self, prompt: str) -> None:
+        """Lay the networks that `prompt` asks for on every checkpoint, instead of those before."""
+        adapters = self._adapters(prompt)
+        if self._worn is not None and adapters.wishes == self._worn.wishes:
+            return
+        for _, own in self._wearing:
+            own.close()
+        self._worn = adapters
+        for checkpoint, own in self._wearing:
+            own.enter_context(adapters.apply(checkpoint))
+
+    @property
+    def reading(self) -> Hashable:
+        """What tells how text encoders read by now, as far as worn networks change that."""
+        wishes = self._worn.wishes if self._worn is not None else ()
+        return tuple(wish.reading for wish in wishes if wish.reading is not None)
 
     def follow(self, name: str, before: Checkpoint) -> Checkpoint:
         """The checkpoint called `name`, fit to go on with the latents of another.

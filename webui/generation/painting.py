@@ -102,6 +102,7 @@ class Painter:
         if request.source is not None and not sources.is_sampled(request.source):
             image = self._sources.unsampled(request, inputs)
             return Painted(None, checkpoint, (image,) * len(requests))
+        models.wear(request.prompt.positive)
         try:
             latent = self._base(run)
             if request.hires is not None:
@@ -138,6 +139,7 @@ class Painter:
         first, second = run.requests[0], [second_request(one) for one in run.requests]
         begun = SAMPLED * base_share(first)
         run.watch.enter("enlarging", begun, begun)
+        run.models.wear(second[0].prompt.positive)
         after = run.models.follow(second[0].model.checkpoint, run.checkpoint)
         tiles = self._tiles(first.canvas.tiling)
         enlarged = enlarge(run.checkpoint, after, first, hires, latent, tiles)
@@ -175,7 +177,7 @@ class Painter:
             sampler=self._samplers(sampling.sampler),
             schedule=self._schedules(sampling.schedule),
             steps=sampling.steps,
-            words=self._texts.words(run.checkpoint, request, span),
+            words=self._words(run, request, span),
             sampling=sampling,
             levels=request.levels,
             unipc=request.unipc,
@@ -190,9 +192,12 @@ class Painter:
 
         def load() -> tuple[Checkpoint, Words]:
             run.checkpoint = run.models.follow(refiner.checkpoint, run.checkpoint)
-            return run.checkpoint, self._texts.words(run.checkpoint, request, span)
+            return run.checkpoint, self._words(run, request, span)
 
         return Refinement(refiner.switch_at, refiner.by_sampling_steps, load)
+
+    def _words(self, run: Run, request: GenerationRequest, span: Span) -> Words:
+        return self._texts.words(run.checkpoint, request, span, run.models.reading)
 
     def _span(self, request: GenerationRequest, first_calls: int | None = None) -> Span:
         """The calls that prompts are spread over, as the older UI plans them."""

@@ -1,13 +1,13 @@
 """The prompts of a pass, encoded over its calls; what was read once is remembered."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from webui.contract.request import GenerationRequest, Reading
 from webui.diffusion.conditioning import Padding, Timeline, pad_by_repeating, pad_with
 from webui.generation.caches import Recent
 from webui.prompts.encoding import encode_prompt, encode_timeline
-from webui.prompts.syntax import Span, cut_tags, strip_comments
+from webui.prompts.syntax import Span
 from webui.weights.checkpoint import Checkpoint
 
 
@@ -30,12 +30,18 @@ class Texts:
         """Drop what was read by checkpoints that are gone."""
         self._timelines.clear()
 
-    def words(self, checkpoint: Checkpoint, request: GenerationRequest, span: Span) -> Words:
-        """Both prompts of `request` over the calls of `span`."""
+    def words(
+        self, checkpoint: Checkpoint, request: GenerationRequest, span: Span, state: Hashable = None
+    ) -> Words:
+        """Both prompts of `request` over the calls of `span`.
+
+        `state` tells what the text encoders are changed by: the same prompt reads differently
+        under another one.
+        """
         reading, clip_skip = request.reading, request.model.clip_skip
 
         def timeline(text: str, negative: bool) -> Timeline:
-            key = (checkpoint.sha256, text, span, reading, clip_skip, negative)
+            key = (checkpoint.sha256, state, text, span, reading, clip_skip, negative)
             return self._timelines.get(
                 key, lambda: encode_timeline(checkpoint, text, span, reading, clip_skip, negative)
             )
@@ -45,15 +51,6 @@ class Texts:
             timeline(request.prompt.negative, True),
             _padding(checkpoint, reading, clip_skip),
         )
-
-
-def unheard(request: GenerationRequest) -> Iterator[str]:
-    """Sentences about the extra networks that the prompts ask for: none is applied yet."""
-    hires = request.hires
-    prompts = (request.prompt.positive, hires.prompt if hires else "")
-    tags = (tag for prompt in prompts for tag in cut_tags(strip_comments(prompt))[1])
-    for tag in dict.fromkeys(tags):
-        yield tag.fault or f"{tag.source} was read, but networks of this kind are not applied yet."
 
 
 def _padding(checkpoint: Checkpoint, reading: Reading, clip_skip: int) -> Padding | None:

@@ -87,6 +87,7 @@ def _tensors(file: Path) -> str:
 
 
 def _header_end(file: Path) -> int:
-    """Where the tensors of a safetensors file begin: its first eight bytes tell."""
+    """Where the tensors of a safetensors file begin; 0 for what is none."""
     with file.open("rb") as stream:
-        return 8 + int.from_bytes(stream.read(8), "little")
+        end = 8 + int.from_bytes(stream.read(8), "little")
+    return end if end <= file.stat().st_size else 0

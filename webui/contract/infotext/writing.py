@@ -120,8 +120,10 @@ def _model_fields(request: GenerationRequest, execution: Execution) -> dict[str,
 
 
 def _machine_fields(execution: Execution) -> dict[str, str]:
-    """What the machine decided where it changed pixels."""
+    """What the machine decided or found where that changed pixels."""
     fields: dict[str, str] = {}
+    if execution.lora_hashes:
+        fields["Lora hashes"] = execution.lora_hashes
     if execution.dtype != "float32":
         fields["Precision"] = execution.dtype
     if execution.vae_tiles:

@@ -65,8 +65,9 @@ class Adapters:
         """Change the layers of the network and the text encoders."""
         kept: dict[nn.Parameter, Tensor] = {}
         try:
-            with torch.inference_mode(False), torch.no_grad():
-                self._change(checkpoint, kept)
+            if self.wishes:
+                with torch.inference_mode(False), torch.no_grad():
+                    self._change(checkpoint, kept)
             yield
         finally:
             with torch.inference_mode(False):
