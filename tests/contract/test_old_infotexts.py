@@ -24,7 +24,8 @@ WORDS = builtin() | {
             id="polish_1.0.safetensors", label="polish_1.0.safetensors [7440042bbd]",
             aliases=("polish_1.0", "7440042bbd"),
         ),
-    )
+    ),
+    "loras": (),
 }  # fmt: skip
 SILENT_MEANS = {"noise.source": "gpu"}
 

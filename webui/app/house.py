@@ -31,6 +31,7 @@ from webui.jobs.store import Store
 from webui.jobs.workers.inprocess import InProcessWorker
 from webui.jobs.workers.process import ProcessWorker
 from webui.jobs.workers.protocol import Worker
+from webui.library.adapters import AdapterCatalog
 from webui.library.catalog import Catalog, ModelFile
 from webui.library.embedded import embedded_parts
 from webui.library.hashes import HashCache
@@ -129,7 +130,11 @@ def build_house(settings: Settings, make_worker: MakeWorker = ProcessWorker) -> 
     plugins = load_server_plugins(settings)
     book = VocabularyBook(
         folders.data_dir / "vocabulary.json",
-        {"checkpoints": catalog.words, "styles": styles.words},
+        {
+            "checkpoints": catalog.words,
+            "loras": open_adapters(settings).words,
+            "styles": styles.words,
+        },
     )
     blobs = BlobStore(folders.data_dir / "blobs", limits_of(settings))
     jobs = build_jobs(live, catalog, plugins, book, styles, blobs, make_worker)
@@ -143,10 +148,20 @@ def build_house(settings: Settings, make_worker: MakeWorker = ProcessWorker) -> 
 
 def open_catalog(settings: Settings) -> Catalog:
     """The models in the configured folder and the bundled one."""
-    folders = settings.folders
-    return Catalog(
-        [folders.models_dir, BUNDLED_MODELS], HashCache(folders.data_dir / "hashes.json")
-    )
+    return Catalog(_model_folders(settings), _hashes(settings))
+
+
+def open_adapters(settings: Settings) -> AdapterCatalog:
+    """The LoRA files in the configured folder and the bundled one."""
+    return AdapterCatalog(_model_folders(settings), _hashes(settings))
+
+
+def _model_folders(settings: Settings) -> list[Path]:
+    return [settings.folders.models_dir, BUNDLED_MODELS]
+
+
+def _hashes(settings: Settings) -> HashCache:
+    return HashCache(settings.folders.data_dir / "hashes.json")
 
 
 def open_reader(settings: Settings) -> PromptReader:

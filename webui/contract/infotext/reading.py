@@ -19,6 +19,7 @@ from webui.contract.fields import Leaf, nest, walk
 from webui.contract.infotext.dialects import is_ours, modernise
 from webui.contract.infotext.effects import read_effects
 from webui.contract.infotext.grammar import Infotext, parse
+from webui.contract.infotext.networks import HASHES, has_tags, named_here
 from webui.contract.infotext.programs import translate
 from webui.contract.infotext.values import ABSENT_MEANS, Unreadable, Words, from_text, shown
 from webui.contract.request import Blob, GenerationRequest, ScriptCall
@@ -97,6 +98,7 @@ class _Reader:
             self._take(leaf, ours)
         self._take_batch_size()
         self._take_checkpoint()
+        self._take_networks()
         effects = self._take_effects(ours)
         strength = self._place_strength(known)
         self._place_mask(known)
@@ -149,6 +151,16 @@ class _Reader:
         if word is not None:
             self.values["model.checkpoint"] = word.id
             self.notices = [n for n in self.notices if not n.startswith("Model ")]
+
+    def _take_networks(self) -> None:
+        """Prompts call LoRA files by the names that they have here."""
+        hashes, here = _whole(self.fields, HASHES), self.words.get("loras")
+        for path in ("prompt.positive", "hires.prompt"):
+            if hashes and has_tags(self.values.get(path, "")):
+                self.used.add(HASHES)
+                if here is not None:  # without a list of files there is nothing to compare with
+                    self.values[path], notices = named_here(self.values[path], hashes, here)
+                    self.notices += [notice for notice in notices if notice not in self.notices]
 
     def _take_effects(self, ours: bool) -> tuple[ScriptCall, ...]:
         kept = () if ours else self.base.effects
