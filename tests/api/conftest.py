@@ -47,6 +47,7 @@ def parts_of(house: House) -> Parts:
         blobs=house.blobs,
         words=house.words,
         catalog=house.catalog,
+        adapters=house.adapters,
         settings=house.settings.get,
         update_settings=house.settings.update,
         explain=house.reader.explain,

@@ -44,6 +44,13 @@ def test_both_folders_are_read_with_all_below_them(catalog: AdapterCatalog) -> N
     assert [file.name for file in catalog.files()] == ["anna", "berta", "broken", "ink"]
 
 
+def test_a_model_brings_its_own(catalog: AdapterCatalog, models: Path) -> None:
+    write(models / "starter" / "lora" / "sunset.safetensors")
+    assert catalog.find("sunset") is None
+    (models / "starter" / "model_index.json").write_text("{}", encoding="utf-8")
+    assert catalog.find("sunset") is not None
+
+
 @pytest.mark.parametrize(
     ("name", "found"),
     [

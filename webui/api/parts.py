@@ -8,6 +8,7 @@ from webui.contract.effects import EffectForm
 from webui.contract.events import Word
 from webui.contract.request import Blob
 from webui.jobs.service import Jobs
+from webui.library.adapters import AdapterCatalog
 from webui.library.catalog import Catalog
 from webui.plugins.scripts import Script
 from webui.prompts.explanation import Asked, Explanation
@@ -45,6 +46,7 @@ class Parts:
     blobs: Blobs
     words: Words
     catalog: Catalog
+    adapters: AdapterCatalog
     settings: Callable[[], Settings]
     update_settings: Callable[[Mapping[str, Any]], Settings]
     explain: Callable[[Asked], Explanation]

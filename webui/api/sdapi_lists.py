@@ -16,7 +16,6 @@ NOTHING_HERE: dict[str, Any] = {
     "hypernetworks": [],
     "face-restorers": [],
     "realesrgan-models": [],
-    "loras": [],
     "extensions": [],
     "embeddings": {"loaded": {}, "skipped": {}},
 }
@@ -34,6 +33,7 @@ def list_routes(parts: Parts) -> APIRouter:
         "upscalers": lambda: _upscalers(parts.words()["hires_upscalers"]),
         "latent-upscale-modes": lambda: _latent_modes(parts.words()["hires_upscalers"]),
         "sd-models": lambda: _models(parts),
+        "loras": lambda: _loras(parts),
         "prompt-styles": lambda: _styles(parts),
         "cmd-flags": lambda: cmd_flags(parts.settings()),
         "memory": read_memory,
@@ -120,6 +120,18 @@ def _models(parts: Parts) -> list[dict[str, Any]]:
             "config": None,
         }
         for file in parts.catalog.checkpoints()
+    ]
+
+
+def _loras(parts: Parts) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": file.name,
+            "alias": file.alias or file.name,
+            "path": str(file.path),
+            "metadata": file.metadata(),
+        }
+        for file in parts.adapters.files()
     ]
 
 

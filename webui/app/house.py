@@ -84,6 +84,7 @@ class House:
     jobs: Jobs
     blobs: BlobStore
     catalog: Catalog
+    adapters: AdapterCatalog
     book: VocabularyBook
     styles: StyleBook
     plugins: PluginManager
@@ -125,14 +126,14 @@ def build_house(settings: Settings, make_worker: MakeWorker = ProcessWorker) -> 
     folders = settings.folders
     folders.data_dir.mkdir(parents=True, exist_ok=True)
     live = LiveSettings(settings)
-    catalog = open_catalog(settings)
+    catalog, adapters = open_catalog(settings), open_adapters(settings)
     styles = StyleBook(folders.data_dir / "styles.csv")
     plugins = load_server_plugins(settings)
     book = VocabularyBook(
         folders.data_dir / "vocabulary.json",
         {
             "checkpoints": catalog.words,
-            "loras": open_adapters(settings).words,
+            "loras": adapters.words,
             "styles": styles.words,
         },
     )
@@ -143,7 +144,7 @@ def build_house(settings: Settings, make_worker: MakeWorker = ProcessWorker) -> 
         book.words,
         lambda prompt: say(styles, prompt),
     )
-    return House(live, jobs, blobs, catalog, book, styles, plugins, reader)
+    return House(live, jobs, blobs, catalog, adapters, book, styles, plugins, reader)
 
 
 def open_catalog(settings: Settings) -> Catalog:

@@ -79,6 +79,7 @@ def _parts(house: House) -> Parts:
         blobs=house.blobs,
         words=house.words,
         catalog=house.catalog,
+        adapters=house.adapters,
         settings=house.settings.get,
         update_settings=house.settings.update,
         explain=house.reader.explain,

@@ -35,9 +35,16 @@ class AdapterFile:
         status = self.path.stat()
         return (str(self.path), status.st_size, status.st_mtime_ns)
 
+    def metadata(self) -> dict[str, str]:
+        """What the trainer wrote into the header; nothing where the file is broken or gone."""
+        try:
+            return dict(read_header(self.path).metadata)
+        except WebuiError:
+            return {}
+
 
 class AdapterCatalog:
-    """What the folders Lora and LyCORIS of the models folders hold now.
+    """What the folders Lora and LyCORIS hold now, below the models folders and in models of theirs.
 
     Every question looks at the disk; what headers say is remembered while their file is the same.
     Where two files have one name, that of the earlier folder wins.
@@ -82,8 +89,8 @@ class AdapterCatalog:
         try:
             stamp = file.stamp
             if stamp not in self._aliases:
-                self._aliases[stamp] = read_header(file.path).metadata.get(ALIAS, "")
-        except (OSError, WebuiError):  # a broken file is called by its own name alone
+                self._aliases[stamp] = file.metadata().get(ALIAS, "")
+        except OSError:  # gone since it was listed
             return ""
         return self._aliases[stamp]
 
@@ -97,11 +104,7 @@ class AdapterCatalog:
 
 def _scan(root: Path) -> Iterator[Path]:
     """Every safetensors file below the folders of `root` that are for them."""
-    if not root.is_dir():
-        return
-    for top in sorted(root.iterdir()):
-        if top.name.casefold() not in FOLDERS:
-            continue
+    for top in _tops(root):
         seen: set[str] = set()
         for folder, subfolders, files in os.walk(top, followlinks=True):
             real = os.path.realpath(folder)
@@ -111,3 +114,12 @@ def _scan(root: Path) -> Iterator[Path]:
             seen.add(real)
             subfolders[:] = sorted(s for s in subfolders if not s.startswith("."))
             yield from (Path(folder, name) for name in sorted(files) if name.endswith(ENDING))
+
+
+def _tops(root: Path) -> list[Path]:
+    """The folders for adapters in `root`, then those that diffusers models bring along."""
+    if not root.is_dir():
+        return []
+    homes = [root, *(index.parent for index in sorted(root.glob("*/model_index.json")))]
+    found = [folder for home in homes for folder in sorted(home.iterdir())]
+    return [folder for folder in found if folder.name.casefold() in FOLDERS and folder.is_dir()]

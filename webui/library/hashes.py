@@ -63,10 +63,10 @@ class HashCache:
                 self._read = (stamp, entries if isinstance(loaded, dict) else {})
         except (OSError, ValueError):
             return {}
-        return dict(self._read[1])
+        return self._read[1]
 
     def _remember(self, key: str, stamp: str, sha256: str) -> None:
-        entries = self._entries()
+        entries = dict(self._entries())
         entries[key] = {"stamp": stamp, "sha256": sha256}
         fresh = self._path.with_name(f"{self._path.name}.{os.getpid()}.tmp")
         try:
