@@ -1,6 +1,9 @@
 """The catalog finds checkpoints by every name that people use for them."""
 
+import json
+import math
 import os
+import struct
 from pathlib import Path
 
 import pytest
@@ -31,6 +34,26 @@ def catalog(models: Path, tmp_path: Path) -> Catalog:
 
 def test_checkpoints_are_listed_and_other_kinds_are_not(catalog: Catalog) -> None:
     assert [f.name for f in catalog.checkpoints()] == ["anime/Dreamy.safetensors", "starter"]
+
+
+def put(path: Path, name: str, shape: list[int]) -> None:
+    entry = {"dtype": "U8", "shape": shape, "data_offsets": [0, math.prod(shape)]}
+    text = json.dumps({name: entry}).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(math.prod(shape)))
+
+
+def test_a_file_in_the_wrong_folder_is_no_checkpoint(models: Path, catalog: Catalog) -> None:
+    folder = models / "Stable-diffusion"
+    put(folder / "word.safetensors", "emb_params", [1, 768])
+    put(folder / "style.safetensors", "lora_unet_x.lora_down.weight", [1, 4])
+    put(folder / "model.safetensors", "model.diffusion_model.x", [1])
+    (folder / "hostile.safetensors").write_bytes(struct.pack("<Q", 2**63) + b"{}")
+    found = {f.name: f.identity.kind for f in catalog.checkpoints() if f.identity is not None}
+    assert found == {
+        "anime/Dreamy.safetensors": "unknown",
+        "hostile.safetensors": "unknown",
+        "model.safetensors": "checkpoint",
+    }
 
 
 def test_no_name_means_the_starter_model(catalog: Catalog) -> None:

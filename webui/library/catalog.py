@@ -1,6 +1,5 @@
 """The checkpoints below the models folder, by every name that people use for them."""
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,8 @@ from webui.contract.events import Word
 from webui.contract.vocabulary import nearest
 from webui.errors import NotFound, Unavailable
 from webui.library.hashes import HashCache
+from webui.library.identify import Identity
+from webui.library.scan import Scanner, folders_below
 
 STARTER = "starter"
 VAE_ENDINGS = (".vae.safetensors",)
@@ -24,7 +25,8 @@ class ModelFile:
     """A checkpoint on disk: a single file or a folder in diffusers layout.
 
     `name` is its path below the models folder with forward slashes, `weights` the file that its
-    hash is taken from, `sha256` None until it was hashed once.
+    hash is taken from, `sha256` None until it was hashed once. `identity` is what a single file's
+    header says, of kind "unknown" where it cannot be read; None for a folder.
     """
 
     name: str
@@ -32,6 +34,7 @@ class ModelFile:
     layout: Literal["diffusers", "single_file"]
     weights: Path
     sha256: str | None = None
+    identity: Identity | None = None
 
     @property
     def stem(self) -> str:
@@ -56,11 +59,13 @@ class Catalog:
     """What the models folders hold now; every question looks at the disk.
 
     The first of `folders` is the user's; where two hold the same name, the earlier folder wins.
+    A single file that is plainly something else than a checkpoint is left out wherever it lies.
     """
 
     def __init__(self, folders: Sequence[Path], hashes: HashCache) -> None:
         self.folders = tuple(dict.fromkeys(folder.resolve() for folder in folders))
         self.hashes = hashes
+        self._scanner = Scanner()
 
     def checkpoints(self) -> tuple[ModelFile, ...]:
         """All checkpoints by name, the starter model last."""
@@ -95,28 +100,14 @@ class Catalog:
         return tuple(Word(id=f.name, label=f.title, aliases=f.aliases) for f in self.checkpoints())
 
     def _scan(self, root: Path) -> Iterator[ModelFile]:
-        if not root.is_dir():
-            return
-        seen: set[str] = set()
-        for folder, subfolders, files in os.walk(root, followlinks=True):
-            here = Path(folder)
-            real = os.path.realpath(folder)
-            if real in seen:  # a link that leads back up
-                subfolders.clear()
-                continue
-            seen.add(real)
+        for here, subfolders, files in folders_below(root, _may_hold_checkpoints):
             if (here / "model_index.json").is_file():
                 subfolders.clear()
                 yield self._diffusers(root, here)
                 continue
-            subfolders[:] = [
-                s
-                for s in sorted(subfolders)
-                if s.casefold() not in OTHER_KINDS and not s.startswith(".")
-            ]
             for name in sorted(files):
                 if name.endswith(".safetensors") and not name.endswith(VAE_ENDINGS):
-                    yield self._file(root, here / name)
+                    yield from self._file(root, here / name)
 
     def _diffusers(self, root: Path, folder: Path) -> ModelFile:
         networks = sorted(folder.glob("unet/*.safetensors")) or sorted(
@@ -127,8 +118,15 @@ class Catalog:
             _name(root, folder), folder, "diffusers", weights, self.hashes.known(weights)
         )
 
-    def _file(self, root: Path, path: Path) -> ModelFile:
-        return ModelFile(_name(root, path), path, "single_file", path, self.hashes.known(path))
+    def _file(self, root: Path, path: Path) -> Iterator[ModelFile]:
+        finding = self._scanner.look(path)
+        if finding is not None and finding.identity.kind in ("checkpoint", "unknown"):
+            sha256 = self.hashes.known(path)
+            yield ModelFile(_name(root, path), path, "single_file", path, sha256, finding.identity)
+
+
+def _may_hold_checkpoints(folder: str) -> bool:
+    return folder.casefold() not in OTHER_KINDS
 
 
 def _name(root: Path, path: Path) -> str:
