@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -80,12 +81,11 @@ def test_strength_zero_is_the_picture_without_it_to_the_bit(studio: Studio) -> N
 
 
 @pytest.mark.parametrize("name", ["words", "strokes"])
-def test_the_picture_changes_with_the_strength(studio: Studio, name: str) -> None:
+def test_the_picture_changes_in_proportion_to_the_strength(studio: Studio, name: str) -> None:
     plain = painted(studio)
-    weights = (0.5, 1.0, 2.0, 4.0)
-    changes = [np.abs(painted(studio, f"<lora:{name}:{w}>") - plain).mean() for w in weights]
-    assert changes == sorted(changes)
-    assert changes[0] > 0
+    changes = [(painted(studio, f"<lora:{name}:{w}>") - plain).std() for w in (0.5, 1, 2)]
+    for less, more in pairwise(changes):
+        assert 1.4 < more / less < 2.3  # levels of 8 bits blur small changes
 
 
 def test_both_halves_have_their_own_strength(studio: Studio) -> None:
