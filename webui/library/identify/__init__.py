@@ -7,7 +7,7 @@ left open.
 
 from webui.library.headers import Header
 from webui.library.identify.adapters import adapter_of
-from webui.library.identify.networks import checkpoint_of, network_of
+from webui.library.identify.networks import PREFIX, checkpoint_of, network_of
 from webui.library.identify.parts import part_of
 from webui.library.identify.sight import KINDS, Identity, Kind, Sight
 
@@ -23,7 +23,10 @@ def identify(header: Header) -> Identity:
     part alone comes last, since checkpoints hold the same names under a prefix.
     """
     sight = Sight.of(header)
-    for look in (adapter_of, checkpoint_of, part_of, network_of):
+    looks = (adapter_of, checkpoint_of, part_of, network_of)
+    if sight.starts(PREFIX) and not sight.says("lora", "control_model."):
+        looks = (checkpoint_of,)
+    for look in looks:
         found = look(sight)
         if found is not None:
             return found

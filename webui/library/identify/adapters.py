@@ -22,7 +22,7 @@ def _control_lora(sight: Sight) -> Identity | None:
     if sight.holds("lora_controlnet"):
         family = "sdxl" if sight.starts("label_emb.") else "sd1"
         return Identity("controlnet", family, "control_lora")
-    if sight.starts("lllite_"):
+    if sight.text.startswith("\nlllite_"):  # as every name in such a file
         names = sight.named("attn2_to_k", ".down.0.weight")
         width = next((sight.width(name) for name in names), 0)
         family = CONTEXT_FAMILIES.get(width, "sdxl" if sight.says("input_blocks_4_1_") else "")
@@ -31,8 +31,10 @@ def _control_lora(sight: Sight) -> Identity | None:
 
 
 def _ip_adapter(sight: Sight) -> Identity | None:
-    if sight.starts("redux_up."):
+    if sight.holds("redux_up.weight"):
         return Identity("ip_adapter", "flux", "redux")
+    if not sight.says("ip_adapter"):
+        return None
     if sight.says("ip_adapter_double_stream_k_proj"):
         return Identity("ip_adapter", "flux")
     if not sight.starts("ip_adapter.") or not sight.starts("image_proj."):

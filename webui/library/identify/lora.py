@@ -62,14 +62,15 @@ def _convolves(sight: Sight) -> bool:
 
 
 def _family(sight: Sight) -> str:
-    """By the names of a transformer's blocks, by cross-attention, by the text encoders, as told."""
+    """By cross-attention, by the names of a transformer's blocks, by the text encoders, as told."""
+    width = next(_widths(sight, "attn2", "to_k"), 0)
+    if width in CONTEXT_FAMILIES:
+        return CONTEXT_FAMILIES[width]
     if sight.says(*FLUX_NAMES):
         return "flux"
     if sight.says("joint_blocks") or sight.starts("transformer.", "lora_transformer_"):
         medium = sight.says("x_block_attn2", "x_block.attn2", "_attn2_to_q", ".attn2.to_q")
         return "sd35_medium" if medium else _sd3_by_width(sight)
-    for width in _widths(sight, "attn2", "to_k"):
-        return CONTEXT_FAMILIES.get(width, "")
     return _family_of_text(sight) or _told(sight)
 
 
