@@ -221,3 +221,17 @@ def test_every_layer_has_names_in_every_dialect(from_folder: Checkpoint) -> None
 def test_a_whole_checkpoint_is_no_adapter() -> None:
     assert split_name("model.diffusion_model.out.0.weight") is None
     assert split_name("lora_unet_x_to_k.weight") == ("lora_unet_x_to_k", "ia3")
+
+
+def test_a_weight_that_two_layers_share_comes_back_too(tiny_folder: Path, tmp_path: Path) -> None:
+    checkpoint = load_checkpoint(tiny_folder, "cpu", torch.float32)
+    one, two = (layer(checkpoint, f"{ATTENTION}.to_{part}") for part in "qk")
+    two.register_parameter("weight", one.get_parameter("weight"))
+    before = fingerprint(checkpoint)
+    flat = f"lora_unet_{ATTENTION.replace('.', '_')}"
+    change = torch.ones_like(weight(checkpoint, f"{ATTENTION}.to_q"))
+    adapter = read(tmp_path, {f"{flat}_to_{part}.diff": change.clone() for part in "qk"})
+    expected = weight(checkpoint, f"{ATTENTION}.to_q") + 2
+    with patched(checkpoint, [Adapters([Wish(adapter)], pytest.fail)]):
+        torch.testing.assert_close(weight(checkpoint, f"{ATTENTION}.to_q").data, expected.data)
+    assert fingerprint(checkpoint) == before

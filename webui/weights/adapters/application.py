@@ -78,7 +78,7 @@ class Adapters:
         accounts = [Account(wish, left=list(wish.adapter.strays)) for wish in self.wishes]
         for place, shares in _by_layer(find_places(checkpoint), accounts).items():
             for parameter, changed in _changed(place, shares).items():
-                kept[parameter] = parameter.data
+                kept.setdefault(parameter, parameter.data)  # two layers may share it
                 parameter.data = changed.to(parameter.dtype)  # rounded once for all adapters
         for account in accounts:
             if account.left:
