@@ -8,7 +8,7 @@ from PIL import Image
 
 from tests.ui.house import write_infotext
 from webui.contract.fields import nest
-from webui.contract.request import GenerationRequest
+from webui.contract.request import GenerationRequest, Inpaint, Source
 from webui.errors import NotFound
 from webui.images.storage import encode_image
 from webui.ui import actions
@@ -80,6 +80,16 @@ def test_a_dropped_image_restores_every_setting(house, values_of, kind):
     assert again.model_copy(update={"model": request.model}) == request
     assert again.model.clip_skip == 2
     assert answer["undo"] is True
+
+
+def test_settings_of_an_inpainted_picture_say_that_the_page_has_no_mask(house, values_of):
+    services, _ = house
+    kept = services.blobs.put(picture(), "image")
+    source = Source(image=kept, inpaint=Inpaint(mask=kept))
+    text = write_infotext(made(noise__seed=5).model_copy(update={"source": source}))
+    blob = services.blobs.put(picture(text), "image")
+    _, answer = actions.restore_from_blob(services, "img2img", values_of("img2img"), blob.sha256)
+    assert actions.NO_MASK in [message["text"] for message in answer["messages"]]
 
 
 def test_an_image_without_settings_says_so_and_changes_nothing(house, values_of):

@@ -25,6 +25,7 @@ PROMPTS = ("prompt.positive", "prompt.negative")
 READING = ("emphasis", "comma_backtrack", "old_emphasis")
 """What decides how many tokens a prompt takes."""
 
+NO_MASK = "This picture was painted under a mask. The page has none: it would paint all of it."
 NOTHING_TO_READ = "There are no generation settings in this image."
 NO_IMAGE = "0" * 64
 BROKEN = "Something went wrong here. The server's log has the details."
@@ -152,6 +153,9 @@ def _restore(services: Services, mode: Mode, values: Values, text: str) -> Answe
     if mode == "img2img" and restored.denoising_strength is not None:
         filled["source.denoising_strength"] = restored.denoising_strength
     told = [say(notice) for notice in restored.notices]
+    source = restored.request.source
+    if source is not None and source.inpaint is not None:
+        told.append(say(NO_MASK))
     return filled, letter(say("Settings restored.", "done"), *told, mode=mode, undo=True)
 
 
