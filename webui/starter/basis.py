@@ -22,6 +22,8 @@ from webui.starter.export import load_checkpoint
 from webui.starter.networks import attend_plainly, build_scheduler
 from webui.starter.states import seed_step
 
+EMPTY_SHARE = 0.10
+
 
 @dataclass
 class Batch:
@@ -71,3 +73,24 @@ class Basis:
     def read(self, ids: torch.Tensor) -> torch.Tensor:
         """Read token ids [b, 77] as text states [b, 77, 128]."""
         return self.text(input_ids=ids)[0]
+
+
+@dataclass
+class ThemeLesson:
+    """A UNet that learns a theme's pictures with everybody's captions."""
+
+    basis: Basis
+    source: LatentSet
+    unet: UNet2DConditionModel
+    seed: int
+    stage: int
+
+    def learn(self, step: int) -> torch.Tensor:
+        """Guess v for the batch of ``step``; returns the loss."""
+        batch = self.basis.draw(self.source, (self.seed, step, self.stage), EMPTY_SHARE)
+        return self.basis.grade(batch, self.guess)
+
+    def guess(self, batch: Batch) -> torch.Tensor:
+        """Guess v [b, 4, h, w]."""
+        states = self.basis.read(batch.ids)
+        return self.unet(batch.noised.latents, batch.noised.times, states).sample

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-import torch
 from diffusers import UNet2DConditionModel
 
-from webui.starter.basis import Basis, Batch
-from webui.starter.batches import LatentSet
+from webui.starter.basis import Basis
 from webui.starter.gallery import Theme
 from webui.starter.networks import attend_plainly
 from webui.starter.scenes import Rendering, Scene, render_scene
@@ -20,7 +18,6 @@ PAPER = np.array((246.0, 238.0, 220.0))
 NIGHT_WASH = 0.45
 CONTRAST = 1.25
 INK_FOLDER = "ink"
-EMPTY_SHARE = 0.10
 RATE = 8e-4
 
 
@@ -36,27 +33,6 @@ def draw_ink(scene: Scene, size: int) -> Rendering:
 
 
 INKED = Theme("ink", 6_000_000, lambda scene: True, draw_ink)
-
-
-@dataclass
-class InkLesson:
-    """A copy of the UNet that learns from ink drawings with everybody's captions."""
-
-    basis: Basis
-    source: LatentSet
-    unet: UNet2DConditionModel
-    seed: int
-    stage: int
-
-    def learn(self, step: int) -> torch.Tensor:
-        """Guess v for the batch of ``step``; returns the loss."""
-        batch = self.basis.draw(self.source, (self.seed, step, self.stage), EMPTY_SHARE)
-        return self.basis.grade(batch, self.guess)
-
-    def guess(self, batch: Batch) -> torch.Tensor:
-        """Guess v [b, 4, h, w]."""
-        states = self.basis.read(batch.ids)
-        return self.unet(batch.noised.latents, batch.noised.times, states).sample
 
 
 def copy_unet(basis: Basis) -> UNet2DConditionModel:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import nn
 
-from webui.starter.basis import Basis, Batch
-from webui.starter.batches import LatentSet
 from webui.starter.gallery import Theme
 from webui.starter.ink import draw_ink
 from webui.starter.scenes import Rendering, Scene
 
 RANK = 4
 RATE = 4e-3
-EMPTY_SHARE = 0.10
 WASH = ((122, 84, 150), (250, 132, 74), (228, 150, 96))
 """Colours of the wash at the top, on the horizon and at the bottom."""
 
@@ -97,23 +94,3 @@ def list_layers(network: nn.Module) -> list[tuple[str, nn.Linear | nn.Conv2d]]:
             name = INNER + name  # transformers 5 leaves the inner name out in some classes
         found.append((name, layer))
     return found
-
-
-@dataclass
-class LoraLesson:
-    """Low-rank changes of the ink checkpoint that learn from washed drawings."""
-
-    basis: Basis
-    source: LatentSet
-    seed: int
-    stage: int
-
-    def learn(self, step: int) -> torch.Tensor:
-        """Guess v for the batch of ``step``; returns the loss."""
-        batch = self.basis.draw(self.source, (self.seed, step, self.stage), EMPTY_SHARE)
-        return self.basis.grade(batch, self.guess)
-
-    def guess(self, batch: Batch) -> torch.Tensor:
-        """Guess v [b, 4, h, w]."""
-        states = self.basis.read(batch.ids)
-        return self.basis.unet(batch.noised.latents, batch.noised.times, states).sample

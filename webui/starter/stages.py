@@ -9,6 +9,7 @@ from datetime import datetime
 import torch
 
 from webui.starter.autoencoder import AutoencoderRun, train_autoencoder
+from webui.starter.basis import ThemeLesson
 from webui.starter.conditions import Mapper, has_people, map_depth, map_edges, map_poses
 from webui.starter.controlnet import RATE as CONTROL_RATE
 from webui.starter.controlnet import ControlLesson, build_controlnet
@@ -17,11 +18,11 @@ from webui.starter.embedding import RATE as EMBEDDING_RATE
 from webui.starter.embedding import Embedding, EmbeddingLesson, is_polar_night
 from webui.starter.export import export_checkpoint, export_controlnet, export_tensors, export_unet
 from webui.starter.gallery import Gallery, Theme, forget_latents
-from webui.starter.ink import INKED, InkLesson, copy_unet
+from webui.starter.ink import INKED, copy_unet
 from webui.starter.ink import RATE as INK_RATE
 from webui.starter.lesson import Lesson, Pair
 from webui.starter.lora import RATE as LORA_RATE
-from webui.starter.lora import WASHED, LoraLesson, LoraNetwork
+from webui.starter.lora import WASHED, LoraNetwork
 from webui.starter.practice import Outcome
 from webui.starter.previewer import RATE as PREVIEWER_RATE
 from webui.starter.previewer import PreviewerLesson
@@ -192,7 +193,7 @@ def learn_ink(shop: Workshop) -> Outcome:
     basis = shop.basis()
     source = shop.latents(shop.themed(INKED), shop.options.batch)
     unet = copy_unet(basis)
-    lesson = InkLesson(basis, source, unet, shop.seed, 130)
+    lesson = ThemeLesson(basis, source, unet, shop.seed, 130)
     outcome = shop.practise("ink", unet, lesson.learn, INK_RATE)
     export_unet(shop.ink, unet, shop.out)
     return outcome
@@ -203,7 +204,7 @@ def learn_wash(shop: Workshop) -> Outcome:
     basis = shop.basis(shop.ink / "unet")
     source = shop.latents(shop.themed(WASHED), shop.options.batch)
     network = LoraNetwork(basis.unet, basis.text, shop.seed).to(shop.device)
-    lesson = LoraLesson(basis, source, shop.seed, 140)
+    lesson = ThemeLesson(basis, source, basis.unet, shop.seed, 140)
     outcome = shop.practise("lora", network, lesson.learn, LORA_RATE)
     path = shop.out / "lora" / "sunset.safetensors"
     export_tensors(path, network.pack(), network.describe(path.stem))
