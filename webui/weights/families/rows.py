@@ -1,0 +1,89 @@
+"""What a row of the families table says."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from webui.library.headers import Header
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+NETWORK = "model.diffusion_model."
+CONTEXT_KEY = "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
+
+PredictionKind = Literal["epsilon", "v_prediction", "flow"]
+
+
+@dataclass(frozen=True)
+class LatentFormat:
+    """How pixels become latents: `(encoded - shift) * scale`, each axis `factor` times smaller."""
+
+    channels: int = 4
+    scale: float = 0.18215
+    shift: float = 0.0
+    factor: int = 8
+
+
+@dataclass(frozen=True)
+class Part:
+    """One component of a model.
+
+    Attributes:
+        folder: its folder in diffusers layout.
+        prefix: what its tensors' names start with in a single file.
+        kind: the class that runs it.
+        config: its configuration for single files, a path below `configs`.
+    """
+
+    folder: str
+    prefix: str
+    kind: str
+    config: str
+
+
+@dataclass(frozen=True)
+class TextEncoder(Part):
+    """A text encoder with its tokenizer.
+
+    Attributes:
+        tokenizer: the tokenizer's folder in diffusers layout.
+        pad: the word that fills a chunk, for single files.
+        skips: whether clip skip applies to it.
+    """
+
+    tokenizer: str = "tokenizer"
+    pad: str = "<|endoftext|>"
+    skips: bool = True
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What a request should start from when a person chooses the model."""
+
+    width: int = 512
+    height: int = 512
+    steps: int = 20
+    cfg_scale: float = 7.0
+    sampler: str = ""
+    schedule: str = ""
+
+
+@dataclass(frozen=True)
+class ModelFamily:
+    """What all models of one kind share; a row of `FAMILIES`.
+
+    `matches` looks at the header of a single file, `accepts` at the model_index.json and the
+    network's config.json of a folder in diffusers layout.
+    """
+
+    name: str
+    label: str
+    prediction: PredictionKind
+    latent: LatentFormat
+    network: Part
+    vae: Part
+    encoders: tuple[TextEncoder, ...]
+    scheduler: str
+    defaults: Defaults
+    matches: Callable[[Header], bool]
+    accepts: Callable[[Mapping[str, Any], Mapping[str, Any], PredictionKind], bool]
