@@ -1,5 +1,6 @@
 """diffusers' networks behind the denoiser's one call."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from webui.diffusion.conditioning import Conditioning, Row, stack
 from webui.diffusion.denoiser import Guided, Residuals
 from webui.diffusion.prediction import DiscretePrediction, FlowPrediction
 from webui.weights.checkpoint import Checkpoint
-from webui.weights.networks import FluxNetwork, UNetNetwork, pack, unpack
+from webui.weights.networks import FluxNetwork, SD3Network, UNetNetwork
+from webui.weights.networks.flux import pack, places, unpack
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -135,9 +137,8 @@ def test_packing_is_that_of_diffusers_flux_pipeline() -> None:
     latent = noise(1, 4, 6, 10)
     assert torch.equal(pack(latent), FluxPipeline._pack_latents(latent, 1, 4, 6, 10))
     ids = FluxPipeline._prepare_latent_image_ids(1, 3, 5, torch.device("cpu"), torch.float32)
-    from webui.weights.networks import _places
 
-    assert torch.equal(_places(3, 5), ids)
+    assert torch.equal(places(3, 5), ids)
 
 
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (6, 10), (7, 9)])
@@ -147,6 +148,69 @@ def test_flux_answers_in_the_shape_of_the_latent(flux: nn.Module, height: int, w
     out = FluxNetwork(flux)(noise(1, 4, height, width), torch.tensor([500.0]), batch)
     assert out.shape == (1, 4, height, width)
     assert torch.isfinite(out).all()
+
+
+def test_a_reference_is_seen_as_further_patches(flux: nn.Module) -> None:
+    from diffusers import FluxKontextPipeline
+
+    told = Conditioning(noise(1, 5, 32), noise(1, 32), guidance=torch.tensor([3.5]))
+    seen = noise(1, 4, 4, 6, seed=3)
+    x, time = noise(1, 4, 8, 8), torch.tensor([500.0])
+    batch = stack([Row(0, replace(told, reference=seen), True)])
+    own = places(4, 4)
+    beside = FluxKontextPipeline._prepare_latent_image_ids(
+        1, 2, 3, torch.device("cpu"), torch.float32
+    )
+    beside[..., 0] = 1
+    out = flux(
+        hidden_states=torch.cat([pack(x), pack(seen)], dim=1),
+        encoder_hidden_states=told.context,
+        pooled_projections=told.pooled,
+        timestep=time / 1000,
+        img_ids=torch.cat([own, beside]),
+        txt_ids=torch.zeros(5, 3),
+        guidance=told.guidance,
+        return_dict=False,
+    )[0]
+    assert torch.equal(FluxNetwork(flux)(x, time, batch), unpack(out[:, :16], 4, 4))
+
+
+@pytest.fixture(scope="module")
+def sd3() -> nn.Module:
+    from diffusers import SD3Transformer2DModel
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return (
+            SD3Transformer2DModel(
+                sample_size=8,
+                in_channels=4,
+                out_channels=4,
+                num_layers=2,
+                attention_head_dim=8,
+                num_attention_heads=4,
+                joint_attention_dim=32,
+                caption_projection_dim=32,
+                pooled_projection_dim=16,
+                pos_embed_max_size=12,
+                dual_attention_layers=(0,),
+                qk_norm="rms_norm",
+            )
+            .eval()
+            .requires_grad_(False)
+        )
+
+
+def test_sd3_gets_text_and_pooled_text(sd3: nn.Module) -> None:
+    x, time = noise(2, 4, 8, 6), torch.tensor([500.0, 20.0])
+    text, pooled = noise(2, 5, 32), noise(2, 16)
+    rows = [Row(i, Conditioning(text[i : i + 1], pooled[i : i + 1]), True) for i in range(2)]
+    want = sd3(x, text, pooled, time, return_dict=False)[0]
+    assert torch.equal(SD3Network(sd3)(x, time, stack(rows)), want)
+    odd = SD3Network(sd3)(noise(2, 4, 7, 5), time, stack(rows))
+    assert odd.shape == (2, 4, 7, 5)
+    with pytest.raises(ValueError, match="pooled"):
+        SD3Network(sd3)(x, time, stack([Row(0, Conditioning(text[:1]), True)]))
 
 
 def test_one_denoiser_runs_all_three_kinds(

@@ -17,6 +17,7 @@ class Conditioning:
         pooled: one vector for the whole text, (1, P); SDXL, SD3, FLUX.
         size_ids: original size, crop, target size, (1, 6) float; SDXL.
         guidance: the distilled guidance value, (1,) float; FLUX.
+        reference: clean latents of a picture that is seen as further tokens, (1, C, h, w); Kontext.
         weight: share in a composition by AND; 1 for an ordinary prompt.
     """
 
@@ -24,6 +25,7 @@ class Conditioning:
     pooled: Tensor | None = None
     size_ids: Tensor | None = None
     guidance: Tensor | None = None
+    reference: Tensor | None = None
     weight: float = 1.0
 
     def to(
@@ -36,6 +38,7 @@ class Conditioning:
             pooled=None if self.pooled is None else self.pooled.to(device=device, dtype=dtype),
             size_ids=None if self.size_ids is None else self.size_ids.to(device=device),
             guidance=None if self.guidance is None else self.guidance.to(device=device),
+            reference=None if self.reference is None else self.reference.to(device=device),
         )
 
     def lengthened(self, more: Tensor) -> "Conditioning":
@@ -181,6 +184,7 @@ class ConditioningBatch:
         pooled: (N, P) or None.
         size_ids: (N, 6) or None.
         guidance: (N,) or None.
+        reference: (N, C, h, w) or None.
         images: for each row the index of its image in the batch; controls pick their hint by it.
         positive: for each row whether it is the prompt (True) or the negative prompt (False).
     """
@@ -189,6 +193,7 @@ class ConditioningBatch:
     pooled: Tensor | None = None
     size_ids: Tensor | None = None
     guidance: Tensor | None = None
+    reference: Tensor | None = None
     images: tuple[int, ...] = field(default=())
     positive: tuple[bool, ...] = field(default=())
 
@@ -205,6 +210,7 @@ def stack(rows: Sequence[Row]) -> ConditioningBatch:
         pooled=_stacked([part.pooled for part in parts], "pooled"),
         size_ids=_stacked([part.size_ids for part in parts], "size_ids"),
         guidance=_stacked([part.guidance for part in parts], "guidance"),
+        reference=_stacked([part.reference for part in parts], "reference"),
         images=tuple(row.image for row in rows),
         positive=tuple(row.positive for row in rows),
     )
