@@ -134,7 +134,7 @@ def test_the_vectors_of_an_embedding_stand_in_the_place_of_its_name(checkpoint) 
     words = encoder.get_input_embeddings().weight
     tokenizer = tokenizer_for(checkpoint.vocabularies[0])
     vectors = words[tokenizer.encode("cat dog")]
-    learned = Encoder(checkpoint, learned={"style": vectors})
+    learned = Encoder(checkpoint, learned={"text_encoder": {"style": vectors}})
     assert torch.equal(
         learned.text("a style").context, encode_prompt(checkpoint, "a cat dog").context
     )

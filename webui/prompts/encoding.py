@@ -1,22 +1,22 @@
-"""From prompt to Timeline: chunks through the text encoder, then weights on its outputs."""
+"""From prompt to Timeline: every text encoder of the model reads, and their outputs are joined."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
 
-from webui.contract.request import Emphasis, Reading
+from webui.contract.request import Reading
 from webui.diffusion.conditioning import Conditioning, Part, Segment, Timeline
-from webui.errors import InvalidRequest
-from webui.prompts.emphasis import emphasised
-from webui.prompts.layout import USUAL, Chunk
+from webui.library.vocabularies import BpeVocabulary
+from webui.prompts.clip import ClipReader
+from webui.prompts.joining import TextReader, join
+from webui.prompts.layout import USUAL
 from webui.prompts.syntax import Span, word
-from webui.prompts.tokens import PromptTokenizer, tokenizer_for
+from webui.prompts.tokens import tokenizer_for
 from webui.weights.checkpoint import Checkpoint
+from webui.weights.families import TextEncoder
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,22 +24,20 @@ class Encoder:
     """A checkpoint's reading of texts.
 
     Attributes:
-        checkpoint: whose text encoder reads.
+        checkpoint: whose text encoders read.
         reading: how brackets and chunks are taken.
         clip_skip: 1 takes the encoder's last layer, n the n-th from the end, where the family's
             encoder obeys it.
-        learned: the vectors of each textual inversion by its name, (n, C).
+        learned: by text encoder's folder, the vectors of each textual inversion by its name,
+            (n, C).
     """
 
     checkpoint: Checkpoint
     reading: Reading = USUAL
     clip_skip: int = 1
-    learned: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
-
-    @property
-    def tokenizer(self) -> PromptTokenizer:
-        """The checkpoint's tokenizer."""
-        return tokenizer_for(self.checkpoint.vocabularies[0])
+    learned: Mapping[str, Mapping[str, Tensor]] = field(
+        default_factory=dict[str, Mapping[str, Tensor]]
+    )
 
     @torch.no_grad()
     def timeline(self, prompt: str, span: Span, negative: bool = False) -> Timeline:
@@ -50,82 +48,59 @@ class Encoder:
         """
         parts: list[Part] = []
         for part in word(prompt, span, negative).parts:
-            told = self._variants([text for _, text in part.segments])
+            told = self._variants([text for _, text in part.segments], negative)
             segments = (Segment(end, told[text]) for end, text in part.segments)
             parts.append(Part(tuple(segments), part.weight))
         return Timeline(tuple(parts))
 
     @torch.no_grad()
     def text(self, prompt: str) -> Conditioning:
-        """Encode a text that says one thing; context is (1, 77 * chunks, C) float32."""
+        """Encode a text that says one thing; context is (1, T, C) float32."""
         return self._variants([prompt])[prompt]
 
-    def _variants(self, texts: Sequence[str]) -> dict[str, Conditioning]:
-        """Encode what one prompt says in turn; equal texts are encoded once.
+    def _variants(self, texts: Sequence[str], negative: bool = False) -> dict[str, Conditioning]:
+        """Encode what one prompt says in turn; equal texts are encoded once."""
+        family, counts = self.checkpoint.family, Counter(texts)
+        read = [reader.read(counts) for reader in self._readers()]
+        told = {text: join(family.joining, [one[text] for one in read]) for text in counts}
+        if negative and family.silent_negative and not any(counts):
+            return {text: _silent(one) for text, one in told.items()}
+        return told
 
-        The older UI runs them as one batch, so the shorter get empty chunks up to the longest, and
-        emphasis restores the mean of all, each as often as it occurs. Chunks are read one by one
-        all the same: an encoding never depends on the size of a batch.
-        """
-        counts = Counter(texts)
-        triggers = self.tokenizer.triggers({k: len(v) for k, v in self.learned.items()})
-        laid = [self.tokenizer.lay_out(text, self.reading, triggers).chunks for text in counts]
-        empty = self.tokenizer.lay_out("").chunks[0]
-        columns: list[list[Tensor]] = []
-        for place in range(max(map(len, laid))):
-            chunks = [one[place] if place < len(one) else empty for one in laid]
-            columns.append(
-                emphasised(
-                    [self._read(chunk) for chunk in chunks],
-                    [chunk.weights for chunk in chunks],
-                    list(counts.values()),
-                    restore=self.reading.emphasis is Emphasis.ORIGINAL,
-                )
-            )
-        rows = zip(*columns, strict=True)
-        return {
-            text: Conditioning(torch.cat(row, dim=1))
-            for text, row in zip(counts, rows, strict=True)
-        }
+    def _readers(self) -> list[TextReader]:
+        checkpoint = self.checkpoint
+        rows = zip(
+            checkpoint.family.encoders,
+            checkpoint.text_encoders,
+            checkpoint.vocabularies,
+            strict=True,
+        )
+        return [READERS[kind.kind](self, kind, module, words) for kind, module, words in rows]
 
-    def _read(self, chunk: Chunk) -> Tensor:
-        """The text encoder's output for one chunk, (1, 77, C) float32."""
-        kind, encoder = self.checkpoint.family.encoders[0], self.checkpoint.text_encoders[0]
-        skip = self.clip_skip if kind.skips else 1
-        model: Any = getattr(encoder, "text_model", encoder)
-        layers = len(model.encoder.layers)
-        if skip > layers:
-            raise InvalidRequest(
-                "model.clip_skip",
-                f"The model's text encoder has {layers} layers; clip skip cannot be {skip}.",
-            )
-        device = next(encoder.parameters()).device
-        ids = torch.tensor([chunk.ids], device=device)  # (1, 77)
-        with self._learned_vectors(model.embeddings.token_embedding, chunk):
-            if skip == 1:
-                return encoder(input_ids=ids).last_hidden_state.float()
-            hidden = encoder(input_ids=ids, output_hidden_states=True).hidden_states[-skip]
-        return model.final_layer_norm(hidden).float()
 
-    @contextmanager
-    def _learned_vectors(self, words: nn.Module, chunk: Chunk) -> Iterator[None]:
-        """Let the layer of word vectors give the learned ones in their places."""
+def _clip(
+    encoder: Encoder, kind: TextEncoder, module: nn.Module, words: BpeVocabulary
+) -> TextReader:
+    learned = encoder.learned.get(kind.folder, {})
+    tokenizer = tokenizer_for(words)
+    return ClipReader(kind, module, tokenizer, encoder.reading, encoder.clip_skip, learned)
 
-        def put(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
-            output = output.clone()  # (1, 77, C)
-            for place, name in chunk.learned:
-                vectors = self.learned[name][: output.shape[1] - 1 - place]
-                output[0, place : place + len(vectors)] = vectors.to(output)
-            return output
 
-        if not chunk.learned:
-            yield
-            return
-        hook = words.register_forward_hook(put)
-        try:
-            yield
-        finally:
-            hook.remove()
+READERS: Mapping[str, Callable[[Encoder, TextEncoder, nn.Module, BpeVocabulary], TextReader]] = {
+    "CLIPTextModel": _clip,
+    "CLIPTextModelWithProjection": _clip,
+}
+"""Who reads for each kind of text encoder."""
+
+
+def _silent(conditioning: Conditioning) -> Conditioning:
+    """All zeros, which some networks learned as having no prompt."""
+    pooled = conditioning.pooled
+    return replace(
+        conditioning,
+        context=torch.zeros_like(conditioning.context),
+        pooled=None if pooled is None else torch.zeros_like(pooled),
+    )
 
 
 def encode_timeline(

@@ -13,6 +13,9 @@ CONTEXT_KEY = "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
 
 PredictionKind = Literal["epsilon", "v_prediction", "flow"]
 
+Joining = Literal["alone", "side_by_side"]
+"""How the outputs of a family's text encoders become one; see `webui.prompts.joining`."""
+
 
 @dataclass(frozen=True)
 class LatentFormat:
@@ -49,11 +52,17 @@ class TextEncoder(Part):
         tokenizer: the tokenizer's folder in diffusers layout.
         pad: the word that fills a chunk, for single files.
         skips: whether clip skip applies to it.
+        layer: whose output is read, counted from the end, where clip skip does not apply.
+        normed: whether the final norm follows an earlier layer's output.
+        pools: whether it gives one vector for the whole text as well.
     """
 
     tokenizer: str = "tokenizer"
     pad: str = "<|endoftext|>"
     skips: bool = True
+    layer: int = 1
+    normed: bool = True
+    pools: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,7 +82,9 @@ class ModelFamily:
     """What all models of one kind share; a row of `FAMILIES`.
 
     `matches` looks at the header of a single file, `accepts` at the model_index.json and the
-    network's config.json of a folder in diffusers layout.
+    network's config.json of a folder in diffusers layout. `joining` says how the outputs of its
+    text encoders become one, `silent_negative` whether an empty negative prompt is all zeros
+    instead of the encoded empty text.
     """
 
     name: str
@@ -87,3 +98,5 @@ class ModelFamily:
     defaults: Defaults
     matches: Callable[[Header], bool]
     accepts: Callable[[Mapping[str, Any], Mapping[str, Any], PredictionKind], bool]
+    joining: Joining = "alone"
+    silent_negative: bool = False
