@@ -18,7 +18,7 @@ from webui.weights.torchvision_guard import mend_torchvision
 
 mend_torchvision()
 
-from webui.weights.adapters.keys import find_places  # noqa: E402 - after the guard
+from webui.weights.adapters.places import find_places  # noqa: E402 - after the guard
 from webui.weights.loading import load_checkpoint  # noqa: E402
 
 QUICK = {"sampling.sampler": "euler", "sampling.steps": 4}

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from tests.weights.test_patches import fingerprint
 from webui.weights.adapters import Adapter, Adapters, Wish, read_adapter
-from webui.weights.adapters.keys import find_places, split_name
+from webui.weights.adapters.keys import split_name
+from webui.weights.adapters.places import find_places
 from webui.weights.checkpoint import Checkpoint
 from webui.weights.loading import load_checkpoint
 from webui.weights.patches import patched

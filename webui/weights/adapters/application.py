@@ -16,7 +16,7 @@ from webui.weights.adapters.formulas import (
     find_formula,
     weight_change,
 )
-from webui.weights.adapters.keys import Place, find_places
+from webui.weights.adapters.places import Place, find_places
 from webui.weights.checkpoint import Checkpoint
 
 EXAMPLES = 3
