@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from webui.library import scan
+from webui.library import findings
 from webui.library.identify import Identity
+from webui.library.readers import look_at, read_findings
 from webui.library.scan import Scanner, folders_below, model_files
 
 
@@ -41,13 +42,13 @@ class Reads:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
-        real = scan.read_header
+        real = findings.read_header
 
         def counted(path: Path) -> object:
             self.count += 1
             return real(path)
 
-        monkeypatch.setattr(scan, "read_header", counted)
+        monkeypatch.setattr(findings, "read_header", counted)
 
 
 @pytest.fixture
@@ -122,9 +123,9 @@ def test_a_scan_of_one_folder_forgets_no_other(models: Path, tmp_path: Path, rea
         b"[]",
         b"{}",
         b'{"version": 0, "files": {}}',
-        b'{"version": 1, "files": []}',
-        b'{"version": 1, "files": {"a": [[1, 2, 3], {"identity": {"kind": "virus"}}]}}',
-        b'{"version": 1, "files": {"a": [[1, 2], {}]}}',
+        b'{"version": 2, "files": []}',
+        b'{"version": 2, "files": {"a": [[1, 2, 3], {"identity": {"kind": "virus"}}]}}',
+        b'{"version": 2, "files": {"a": [[1, 2], {}]}}',
         b"\xff",
     ],
 )
@@ -132,7 +133,7 @@ def test_a_damaged_cache_costs_time_alone(models: Path, tmp_path: Path, content:
     cache = tmp_path / "models.json"
     cache.write_bytes(content)
     assert len(Scanner(cache).scan([models])) == 3
-    assert json.loads(cache.read_bytes())["version"] == scan.VERSION
+    assert json.loads(cache.read_bytes())["version"] == findings.VERSION
 
 
 def test_folders_that_overlap_give_each_file_once(models: Path) -> None:
@@ -177,3 +178,29 @@ def test_a_file_name_that_is_no_text_is_remembered_too(
     assert name in kinds(Scanner(cache), models)
     assert name in kinds(Scanner(cache), models)
     assert reads.count == 4
+
+
+def test_what_a_trainer_wrote_is_remembered_with_the_file(models: Path, tmp_path: Path) -> None:
+    entry = {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]}
+    said = {"ss_output_name": " Evening ", "ss_base_model_version": "None", "long": "x" * 999}
+    text = json.dumps({"__metadata__": said, "x": entry}).encode()
+    path = models / "Lora" / "told.safetensors"
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"x")
+    cache = tmp_path / "models.json"
+    Scanner(cache).scan([models])
+    finding = Scanner(cache).look(path)
+    assert finding is not None
+    assert finding.facts == {"ss_output_name": "Evening"}
+
+
+def test_several_processes_find_what_one_finds(models: Path) -> None:
+    paths = [*model_files(models), models / "gone.safetensors"]
+    assert len(look_at(paths)) == 3
+    assert read_findings(paths, processes=3) == look_at(paths)
+
+
+def test_where_no_process_can_be_started_one_does_it_all(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.executable", str(models / "no-python"))
+    assert len(read_findings(list(model_files(models)), processes=2)) == 3

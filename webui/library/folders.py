@@ -79,7 +79,7 @@ def model_folders(
 
 
 def base_name(root: Path, path: Path) -> str:
-    """The name of a model below `root`: its path with forward slashes, without its kind's folder."""
+    """A model's name below `root`: its path with forward slashes, without its kind's folder."""
     relative = path.relative_to(root)
     first, *rest = relative.parts
     if rest and first.casefold() in _places():
