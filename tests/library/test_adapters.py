@@ -21,6 +21,13 @@ def write(path: Path, alias: str = "", data: bytes = DATA) -> Path:
     return path
 
 
+def put(path: Path, name: str, said: dict[str, str] | None = None) -> None:
+    entry = {"dtype": "U8", "shape": [2, 2], "data_offsets": [0, 4]}
+    text = json.dumps({"__metadata__": said or {}, name: entry}).encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(len(text).to_bytes(8, "little") + text + DATA)
+
+
 @pytest.fixture
 def models(tmp_path: Path) -> Path:
     folder = tmp_path / "models"
@@ -46,9 +53,10 @@ def test_both_folders_are_read_with_all_below_them(catalog: AdapterCatalog) -> N
 
 def test_a_model_brings_its_own(catalog: AdapterCatalog, models: Path) -> None:
     write(models / "starter" / "lora" / "sunset.safetensors")
-    assert catalog.find("sunset") is None
+    write(models / "starter" / "unet" / "network.safetensors")
     (models / "starter" / "model_index.json").write_text("{}", encoding="utf-8")
     assert catalog.find("sunset") is not None
+    assert catalog.find("network") is None
 
 
 @pytest.mark.parametrize(
@@ -82,6 +90,21 @@ def test_the_first_folder_wins_and_new_files_are_seen(
     assert catalog.find("fresh") is None
     write(models / "Lora" / "fresh.safetensors")
     assert catalog.find("fresh") is not None
+
+
+def test_a_lora_counts_in_any_folder_and_nothing_else_does_among_the_loras(
+    catalog: AdapterCatalog, models: Path
+) -> None:
+    put(models / "elsewhere" / "stray.safetensors", "lora_unet_x.lora_down.weight")
+    put(models / "Lora" / "whole.safetensors", "model.diffusion_model.x")
+    assert [file.name for file in catalog.files()] == ["anna", "berta", "broken", "ink", "stray"]
+
+
+def test_the_hash_that_a_trainer_wrote_finds_the_file(
+    catalog: AdapterCatalog, models: Path
+) -> None:
+    put(models / "Lora" / "told.safetensors", "x.alpha", {"sshs_model_hash": "ab" * 32})
+    assert [w.aliases for w in catalog.words() if w.id == "told"] == [("ab" * 6,)]
 
 
 def test_the_hash_is_of_the_tensors_and_survives_an_edited_header(

@@ -1,19 +1,22 @@
 """LoRA files and their kin below the models folders, by the names that prompts call them."""
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from webui.contract.events import Word
 from webui.errors import WebuiError
+from webui.library.catalog import bare
 from webui.library.hashes import HashCache
 from webui.library.headers import read_header
+from webui.library.identify import Kind
+from webui.library.shelf import Holding, Shelf
 
-FOLDERS = frozenset(("lora", "lycoris"))
-ENDING = ".safetensors"
+KINDS: tuple[Kind, ...] = ("lora", "lycoris")
 ALIAS = "ss_output_name"
 """The metadata key of the name that the trainer gave."""
+TOLD_HASH = "sshs_model_hash"
+"""That of the tensors' hash, as the trainer wrote it."""
 
 HASH_DIGITS = 12
 NO_ALIAS = frozenset(("", "none"))
@@ -23,11 +26,16 @@ Stamp = tuple[str, int, int]
 
 @dataclass(frozen=True)
 class AdapterFile:
-    """A LoRA or a relative of it; `name` is the file's name without its ending."""
+    """A LoRA or a relative of it; `name` is the file's name without its ending.
+
+    `family` is that of the networks which it changes, "" where its header cannot tell.
+    """
 
     name: str
     path: Path
     alias: str = ""
+    family: str = ""
+    told_hash: str = ""
 
     @property
     def stamp(self) -> Stamp:
@@ -44,31 +52,31 @@ class AdapterFile:
 
 
 class AdapterCatalog:
-    """What the folders Lora and LyCORIS hold now, below the models folders and in models of theirs.
+    """The LoRA files in the models folders and in models of theirs, as often as `shelf` looks.
 
-    Every question looks at the disk; what headers say is remembered while their file is the same.
-    Where two files have one name, that of the earlier folder wins.
+    What is trained as one counts in any folder; what cannot be told by its header counts in the
+    folders Lora and LyCORIS. Where two files have one name, that of the earlier folder wins.
     """
 
-    def __init__(self, folders: Sequence[Path], hashes: HashCache) -> None:
-        self._folders = tuple(dict.fromkeys(folder.resolve() for folder in folders))
+    def __init__(
+        self, folders: Sequence[Path], hashes: HashCache, shelf: Shelf | None = None
+    ) -> None:
+        self._shelf = shelf or Shelf(folders)
         self._hashes = hashes
-        self._aliases: dict[Stamp, str] = {}
+        self._files: tuple[int, dict[str, AdapterFile]] = (-1, {})
+        self._words: tuple[tuple[int, str], tuple[Word, ...]] = ((-1, ""), ())
 
     def files(self) -> tuple[AdapterFile, ...]:
         """Every file by name, with its alias."""
-        plain = (AdapterFile(path.stem, path) for path in self._named().values())
-        return tuple(AdapterFile(f.name, f.path, self._alias(f)) for f in plain)
+        return tuple(self._named().values())
 
     def find(self, name: str) -> AdapterFile | None:
         """The file called `name`, or the only one with that alias."""
-        path = self._named().get(name.casefold())
-        if path is not None:
-            return AdapterFile(path.stem, path)
-        if name.casefold() in NO_ALIAS:
-            return None
-        known = [file for file in self.files() if file.alias.casefold() == name.casefold()]
-        return known[0] if len(known) == 1 else None
+        found = self._find(name)
+        if found is None and name:
+            self._shelf.refresh()  # perhaps it has just been put there
+            found = self._find(name)
+        return found
 
     def short_hash(self, file: AdapterFile) -> str:
         """The first twelve of the tensors' hash, computed once, as infotext has it."""
@@ -76,50 +84,47 @@ class AdapterCatalog:
 
     def words(self) -> tuple[Word, ...]:
         """The files as words; hashes are among the aliases once they are known."""
-        return tuple(
-            Word(id=file.name, label=file.name, aliases=tuple(filter(None, self._spellings(file))))
-            for file in self.files()
-        )
+        files = self.files()
+        state = self._files[0], self._hashes.version()
+        if self._words[0] != state:
+            words = (
+                Word(id=file.name, label=file.name, aliases=self._spellings(file)) for file in files
+            )
+            self._words = state, tuple(words)
+        return self._words[1]
 
-    def _spellings(self, file: AdapterFile) -> tuple[str, str]:
-        known = self._hashes.known_tensors(file.path) or ""
-        return (file.alias, known[:HASH_DIGITS])
+    def _find(self, name: str) -> AdapterFile | None:
+        named, wanted = self._named(), name.casefold()
+        if wanted in named:
+            return named[wanted]
+        if wanted in NO_ALIAS:
+            return None
+        known = [file for file in named.values() if file.alias.casefold() == wanted]
+        return known[0] if len(known) == 1 else None
 
-    def _alias(self, file: AdapterFile) -> str:
-        try:
-            stamp = file.stamp
-            if stamp not in self._aliases:
-                self._aliases[stamp] = file.metadata().get(ALIAS, "")
-        except OSError:  # gone since it was listed
-            return ""
-        return self._aliases[stamp]
+    def _spellings(self, file: AdapterFile) -> tuple[str, ...]:
+        known = self._hashes.known_tensors(file.path) or file.told_hash
+        return tuple(filter(None, (file.alias, known[:HASH_DIGITS])))
 
-    def _named(self) -> dict[str, Path]:
-        found: dict[str, Path] = {}
-        for root in self._folders:
-            for path in _scan(root):
-                found.setdefault(path.stem.casefold(), path)
-        return dict(sorted(found.items()))
-
-
-def _scan(root: Path) -> Iterator[Path]:
-    """Every safetensors file below the folders of `root` that are for them."""
-    for top in _tops(root):
-        seen: set[str] = set()
-        for folder, subfolders, files in os.walk(top, followlinks=True):
-            real = os.path.realpath(folder)
-            if real in seen:  # a link that leads back up
-                subfolders.clear()
-                continue
-            seen.add(real)
-            subfolders[:] = sorted(s for s in subfolders if not s.startswith("."))
-            yield from (Path(folder, name) for name in sorted(files) if name.endswith(ENDING))
+    def _named(self) -> dict[str, AdapterFile]:
+        held, version = self._shelf.state()
+        if self._files[0] != version:
+            found: dict[str, AdapterFile] = {}
+            for holding in held:
+                if holding.kind in KINDS:
+                    file = _file(holding)
+                    found.setdefault(file.name.casefold(), file)
+            self._files = version, dict(sorted(found.items()))
+        return self._files[1]
 
 
-def _tops(root: Path) -> list[Path]:
-    """The folders for adapters in `root`, then those that diffusers models bring along."""
-    if not root.is_dir():
-        return []
-    homes = [root, *(index.parent for index in sorted(root.glob("*/model_index.json")))]
-    found = [folder for home in homes for folder in sorted(home.iterdir())]
-    return [folder for folder in found if folder.name.casefold() in FOLDERS and folder.is_dir()]
+def _file(holding: Holding) -> AdapterFile:
+    finding = holding.finding
+    facts = finding.facts if finding is not None else {}
+    return AdapterFile(
+        name=bare(holding.path.name),
+        path=holding.path,
+        alias=facts.get(ALIAS, ""),
+        family=finding.identity.family if finding is not None else "",
+        told_hash=facts.get(TOLD_HASH, ""),
+    )

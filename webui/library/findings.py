@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from webui.errors import StorageError, WebuiError
+from webui.library.hashes import old_hash
 from webui.library.headers import Header, read_header
 from webui.library.identify import KINDS, Identity, identify
 
@@ -41,11 +42,13 @@ class Finding:
         identity: kind, family and variant.
         problem: the sentence about a file that was refused, else empty.
         facts: what of `FACTS` the header tells, cut to `FACT_LETTERS`.
+        old_hash: of a checkpoint, the eight letters that oldest infotexts call it by.
     """
 
     identity: Identity
     problem: str = ""
     facts: Mapping[str, str] = field(default_factory=dict[str, str])
+    old_hash: str = ""
 
 
 Findings = dict[str, tuple[Stamp, Finding]]
@@ -56,7 +59,11 @@ def find(path: Path) -> Finding:
     """Read the header of the file at `path`; raises StorageError where it cannot be read now."""
     try:
         header = read_header(path)
-        return Finding(identify(header), facts=_facts(header))
+        identity = identify(header)
+        letters = old_hash(path) if identity.kind == "checkpoint" else ""
+        return Finding(identity, facts=_facts(header), old_hash=letters)
+    except OSError as error:
+        raise StorageError(f"The model file {path.name} could not be read.", str(error)) from error
     except StorageError:
         raise
     except WebuiError as error:
@@ -104,7 +111,9 @@ def read_entry(stamp: list[int], told: dict[str, Any]) -> tuple[Stamp, Finding]:
     if known["kind"] not in KINDS:
         raise ValueError(f"no kind {known['kind']}")
     identity = Identity(known["kind"], known["family"], known["variant"], tuple(known["parts"]))
-    return (size, mtime, inode), Finding(identity, told["problem"], dict(told["facts"]))
+    return (size, mtime, inode), Finding(
+        identity, told["problem"], dict(told["facts"]), told["old_hash"]
+    )
 
 
 def _facts(header: Header) -> dict[str, str]:

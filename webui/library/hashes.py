@@ -11,6 +11,7 @@ from typing import cast
 log = logging.getLogger(__name__)
 
 CHUNK = 1 << 20
+OLD_START, OLD_LENGTH, OLD_DIGITS = 1 << 20, 1 << 16, 8
 
 
 class HashCache:
@@ -36,9 +37,19 @@ class HashCache:
         """The hash of a safetensors file without its header, which people edit."""
         return self._hashed(_tensors(file), file, lambda: _header_end(file))
 
+    def version(self) -> str:
+        """Another text whenever any hash was added."""
+        try:
+            return _stamp(self._path)
+        except OSError:
+            return ""
+
     def _known(self, key: str, file: Path) -> str | None:
         entry = self._entries().get(key)
-        return entry["sha256"] if entry and entry["stamp"] == _stamp(file) else None
+        try:
+            return entry["sha256"] if entry and entry["stamp"] == _stamp(file) else None
+        except OSError:  # gone since it was listed
+            return None
 
     def _hashed(self, key: str, file: Path, start: Callable[[], int]) -> str:
         known = self._known(key, file)
@@ -75,6 +86,17 @@ class HashCache:
             fresh.replace(self._path)
         except OSError as error:  # a lost cache costs time, not pictures
             log.warning("the hash of %s could not be remembered: %s", key, error)
+
+
+def old_hash(file: Path) -> str:
+    """The eight letters of the oldest infotexts: of 64 KiB behind the first MiB of the file.
+
+    Empty for a file that ends before; raises OSError where it cannot be read.
+    """
+    with file.open("rb") as stream:
+        stream.seek(OLD_START)
+        part = stream.read(OLD_LENGTH)
+    return hashlib.sha256(part).hexdigest()[:OLD_DIGITS] if part else ""
 
 
 def _stamp(file: Path) -> str:
