@@ -176,9 +176,76 @@ def test_ia3_rescales_rows_or_columns(draw: Callable[..., Tensor]) -> None:
     torch.testing.assert_close(change({"ia3": rows}, square), rows[:, None, None, None] * square)
 
 
+@pytest.mark.parametrize("shape", [LINEAR, POINT])
+def test_glora_multiplies_the_weight_and_adds(
+    draw: Callable[..., Tensor], shape: torch.Size
+) -> None:
+    weight = draw(*shape)
+    parts = {"a1": draw(2, 4), "a2": draw(4, 2), "b1": draw(2, 4), "b2": draw(6, 2)}
+    parts["alpha"] = torch.tensor(1.0)
+    seen = draw(4)
+    made = (weight + change(parts, weight)).flatten(1) @ seen
+    turned = parts["a2"] @ (parts["a1"] @ seen)
+    added = parts["b2"] @ (parts["b1"] @ seen)
+    torch.testing.assert_close(made, weight.flatten(1) @ (seen + turned / 2) + added / 2)
+
+
+def cayley(block: Tensor) -> Tensor:
+    skew, one = block - block.T, torch.eye(len(block))
+    return (one + skew) @ torch.linalg.inv(one - skew)
+
+
+@pytest.mark.parametrize("shape", [LINEAR, SQUARE])
+def test_oft_turns_the_rows_of_each_block(draw: Callable[..., Tensor], shape: torch.Size) -> None:
+    weight, blocks = draw(*shape), draw(2, 3, 3) * 0.2
+    rotations = [cayley(block) for block in blocks]
+    expected = torch.block_diag(*rotations).T @ weight.flatten(1)
+    made = weight + change({"oft_blocks": blocks}, weight)
+    torch.testing.assert_close(made.flatten(1), expected)
+    torch.testing.assert_close(made.norm(), weight.norm())
+    told = weight + change({"oft_diag": torch.stack(rotations)}, weight)
+    torch.testing.assert_close(told, made)
+    scaled = weight + change({"oft_blocks": blocks, "rescale": torch.full((6, 1), 2.0)}, weight)
+    torch.testing.assert_close(scaled, made * 2)
+
+
+def test_oft_turns_no_further_than_its_limit(draw: Callable[..., Tensor]) -> None:
+    weight, blocks = draw(*LINEAR), draw(2, 3, 3)
+    length = (blocks - blocks.mT).norm()
+    limited = change({"oft_blocks": blocks, "alpha": length / 2 / 6}, weight)
+    torch.testing.assert_close(limited, change({"oft_blocks": blocks / 2}, weight))
+    free = change({"oft_blocks": blocks, "alpha": length}, weight)
+    assert torch.equal(free, change({"oft_blocks": blocks}, weight))
+
+
+def test_boft_turns_rows_that_lie_further_and_further_apart(draw: Callable[..., Tensor]) -> None:
+    weight, factors = draw(8, 3), draw(2, 4, 2, 2) * 0.3
+    expected = weight
+    for number, blocks in enumerate(factors):
+        apart = 2**number
+        # Of each stretch of twice that many rows, the two halves are interleaved.
+        order = [
+            start + half * apart + inner
+            for start in range(0, 8, 2 * apart)
+            for inner in range(apart)
+            for half in range(2)
+        ]
+        mixed = torch.block_diag(*(cayley(block) for block in blocks)) @ expected[order]
+        expected = torch.empty_like(weight)
+        expected[order] = mixed
+    torch.testing.assert_close(weight + change({"oft_blocks": factors}, weight), expected)
+
+
+def test_a_replacement_takes_the_weights_place(draw: Callable[..., Tensor]) -> None:
+    weight, other = draw(*SQUARE), draw(*SQUARE)
+    torch.testing.assert_close(weight + change({"set_weight": other}, weight), other)
+
+
 @pytest.mark.parametrize(
     "parts",
     [
+        {"oft_blocks": torch.ones(2, 2, 2)},
+        {"set_weight": torch.ones(7, 4)},
         {"up": torch.ones(6, 2), "down": torch.ones(2, 5)},
         {"up": torch.ones(6, 2), "down": torch.ones(3, 4)},
         {"diff": torch.ones(7)},

@@ -1,43 +1,48 @@
 """Adapters in force: a checkpoint's layers changed within a block, and every bit put back after."""
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from webui.weights.adapters.beside import is_mergeable
 from webui.weights.adapters.files import Adapter
-from webui.weights.adapters.formulas import (
-    BIAS,
-    Misfit,
-    Parts,
-    bias_change,
-    find_formula,
-    weight_change,
-)
+from webui.weights.adapters.formulas import Misfit, Parts
+from webui.weights.adapters.layers import Ledger, bias_changes, used_words, weight_changes
 from webui.weights.adapters.places import Place, find_places
 from webui.weights.checkpoint import Checkpoint
 
 EXAMPLES = 3
+
+BlockWeights = tuple[tuple[str, float], ...]
+"""Blocks of the network as `Place.block` names them, each with a factor."""
 
 
 @dataclass(frozen=True)
 class Wish:
     """An adapter with its strengths in the text encoders and in the network.
 
-    `dyn` is the rank that a LoRA is cut down to; None leaves it whole.
+    `dyn` is the rank that a LoRA is cut down to; None leaves it whole. `blocks` has factors for
+    the blocks it names.
     """
 
     adapter: Adapter
     te: float = 1.0
     network: float = 1.0
     dyn: int | None = None
+    blocks: BlockWeights = ()
 
     @property
     def reading(self) -> Hashable:
         """What tells how prompts are read under it; None where they are read as without it."""
-        return (self.adapter.identity, self.te, self.dyn) if self.te else None
+        return (self.adapter.identity, self.te, self.dyn, self.blocks) if self.te else None
+
+    def strength(self, place: Place) -> float:
+        """How strong it is in a layer."""
+        return (self.te if place.text else self.network) * dict(self.blocks).get(place.block, 1.0)
 
 
 @dataclass
@@ -63,34 +68,40 @@ class Adapters:
     @contextmanager
     def apply(self, checkpoint: Checkpoint) -> Iterator[None]:
         """Change the layers of the network and the text encoders."""
-        kept: dict[nn.Parameter, Tensor] = {}
+        ledger = Ledger()
         try:
             if self.wishes:
                 with torch.inference_mode(False), torch.no_grad():
-                    self._change(checkpoint, kept)
+                    self._change(checkpoint, ledger)
             yield
         finally:
             with torch.inference_mode(False):
-                for parameter, original in kept.items():
-                    parameter.data = original
+                ledger.undo()
 
-    def _change(self, checkpoint: Checkpoint, kept: dict[nn.Parameter, Tensor]) -> None:
+    def _change(self, checkpoint: Checkpoint, ledger: Ledger) -> None:
         accounts = [Account(wish, left=list(wish.adapter.strays)) for wish in self.wishes]
-        for place, shares in _by_layer(find_places(checkpoint), accounts).items():
-            for parameter, changed in _changed(place, shares).items():
-                kept.setdefault(parameter, parameter.data)  # two layers may share it
-                parameter.data = changed.to(parameter.dtype)  # rounded once for all adapters
+        found = _by_place(find_places(checkpoint), accounts)
+        # Several places may share a weight; it is rounded once, after the last of them.
+        awaited = Counter(one for place in found for one in _parameters(place))
+        for place, shares in found.items():
+            for share in shares:
+                _add(place, share, ledger)
+            for parameter in _parameters(place):
+                awaited[parameter] -= 1
+                if not awaited[parameter]:
+                    ledger.settle(parameter)
+        ledger.attach()
         for account in accounts:
             if account.left:
                 self.tell(_told(account, checkpoint.title))
 
 
 Share = tuple[Account, str, Parts]
-"""What an adapter has for one layer, and the name that it has there."""
+"""What an adapter has for one place, and the name that it has there."""
 
 
-def _by_layer(places: Mapping[str, Place], accounts: Sequence[Account]) -> dict[Place, list[Share]]:
-    """What all adapters have for each layer; what has no layer is noted as left."""
+def _by_place(places: Mapping[str, Place], accounts: Sequence[Account]) -> dict[Place, list[Share]]:
+    """What all adapters have for each place; what has no place is noted as left."""
     found: dict[Place, list[Share]] = {}
     for account in accounts:
         for path, parts in account.wish.adapter.layers.items():
@@ -102,47 +113,28 @@ def _by_layer(places: Mapping[str, Place], accounts: Sequence[Account]) -> dict[
     return found
 
 
-def _changed(place: Place, shares: Sequence[Share]) -> dict[nn.Parameter, Tensor]:
-    """A layer's weight and bias with all that is added to them, in float32."""
-    sums: dict[nn.Parameter, Tensor] = {}
-    for account, path, parts in shares:
-        wish, used = account.wish, set[str]()
-        strength = wish.te if place.text else wish.network
-        try:
-            changes = _changes(place.module, parts, wish.dyn, sums, used)
-        except Misfit:
-            changes, used = {}, set[str]()
-        account.used += len(used)
-        account.left += [f"{path}.{word}" for word in parts if word not in used]
-        for parameter, change in changes.items():
-            if strength:
-                sums[parameter] = sums.get(parameter, parameter.float()) + strength * change
-    return sums
+def _parameters(place: Place) -> set[nn.Parameter]:
+    return {parameter for parameter, _ in (*place.weights, *place.biases)}
 
 
-def _changes(
-    module: nn.Module,
-    parts: Parts,
-    dyn: int | None,
-    sums: Mapping[nn.Parameter, Tensor],
-    used: set[str],
-) -> dict[nn.Parameter, Tensor]:
-    """What one adapter adds to a layer at strength 1; the words it needs for that go to `used`.
-
-    Raises Misfit.
-    """
-    changes: dict[nn.Parameter, Tensor] = {}
-    weight, bias = module.weight, getattr(module, "bias", None)
-    formula = find_formula(parts)
-    if formula is not None and isinstance(weight, nn.Parameter):
-        changes[weight] = weight_change(formula, parts, sums.get(weight, weight), dyn)
-        used |= formula.words & parts.keys()
-    if isinstance(bias, nn.Parameter):
-        change = bias_change(parts, bias)
-        if change is not None:
-            changes[bias] = change
-            used |= parts.keys() & BIAS
-    return changes
+def _add(place: Place, share: Share, ledger: Ledger) -> None:
+    """Note one adapter's changes of a place; nothing where its tensors do not fit."""
+    account, path, parts = share
+    strength, used = account.wish.strength(place), set[str]()
+    try:
+        dense = all(is_mergeable(w, p.module) for w, p in place.weights)
+        weights = weight_changes(place, parts, account.wish.dyn, ledger, dense)
+        biases = bias_changes(place, parts)
+        used = used_words(parts, bool(weights), bool(biases))
+        if strength:
+            for piece, change in weights:
+                ledger.add(piece, "weight", change, strength)
+            for piece, change in biases:
+                ledger.add(piece, "bias", change, strength)
+    except Misfit:
+        used = set()
+    account.used += len(used)
+    account.left += [f"{path}.{word}" for word in parts if word not in used]
 
 
 def _told(account: Account, title: str) -> str:

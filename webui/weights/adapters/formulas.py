@@ -2,7 +2,8 @@
 
 All differences are for strength 1, in float32, shaped as the weight. Papers: LoRA (Hu and others
 2021), LoHa (Hyeon-Woo and others 2021), LoKr (Yeh and others 2023), IA3 (Liu and others 2022),
-DoRA (Liu and others 2024), DyLoRA's ranks (Valipour and others 2022).
+GLoRA (Chavan and others 2023), DoRA (Liu and others 2024), DyLoRA's ranks (Valipour and others
+2022).
 """
 
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from webui.weights.adapters.rotations import rotated
 from webui.weights.memory import is_memory_error
 
 Parts = Mapping[str, Tensor]
@@ -66,6 +68,21 @@ def weight_change(formula: Formula, parts: Parts, weight: Tensor, dyn: int | Non
             raise
         raise Misfit(str(error)) from error
     return change
+
+
+def low_rank_pair(parts: Parts, dyn: int | None) -> tuple[Tensor, Tensor] | None:
+    """Up (O, R) and down (R, ...) whose product is a plain LoRA's difference at strength 1.
+
+    None for every other kind of change, and for a LoRA whose difference is no plain product.
+    """
+    formula = find_formula(parts)
+    if formula is None or formula.change is not _low_rank:
+        return None
+    if parts.keys() & {"mid", "dora_scale", "magnitude"}:
+        return None
+    up, down, rank = parts["up"].flatten(1), parts["down"], parts["down"].shape[0]
+    kept = rank if dyn is None else min(max(dyn, 0), rank)
+    return up[:, :kept].float() * _scale(parts, rank), down[:kept].float()
 
 
 def bias_change(parts: Parts, bias: Tensor) -> Tensor | None:
@@ -127,6 +144,20 @@ def _kronecker(parts: Parts, weight: Tensor, dyn: int | None) -> Tensor:
     return torch.kron(small, large) * (_scale(parts, ranks[0]) if ranks else 1.0)
 
 
+def _generalised(parts: Parts, weight: Tensor, dyn: int | None) -> Tensor:
+    """GLoRA: a low-rank product, and another one that the weight is multiplied by."""
+    a1, a2, b1, b2 = (parts[word].flatten(1) for word in ("a1", "a2", "b1", "b2"))
+    return (b2 @ b1 + weight.flatten(1) @ a2 @ a1) * _scale(parts, b1.shape[0])
+
+
+def _rotation(parts: Parts, weight: Tensor, dyn: int | None) -> Tensor:
+    return rotated(parts, weight) - weight
+
+
+def _replacement(parts: Parts, weight: Tensor, dyn: int | None) -> Tensor:
+    return parts["set_weight"].reshape(weight.shape) - weight
+
+
 def _difference(parts: Parts, weight: Tensor, dyn: int | None) -> Tensor:
     return parts["diff"]
 
@@ -175,7 +206,10 @@ FORMULAS = (
         ("lokr_w1_b", "lokr_w2_b", "lokr_t1", "lokr_t2", *COMMON),
         _kronecker,
     ),
+    Formula((("a1",), ("a2",), ("b1",), ("b2",)), COMMON, _generalised),
+    Formula((("oft_blocks", "oft_diag"),), ("rescale", *COMMON), _rotation),
     Formula((("diff",),), COMMON, _difference),
+    Formula((("set_weight",),), COMMON, _replacement),
     Formula((("w_norm",),), COMMON, _norm_difference),
     Formula((("ia3",),), ("on_input", *COMMON), _rescaling),
 )

@@ -59,10 +59,19 @@ class Place:
         """The layer, or the first of several."""
         return self.pieces[0].module
 
-    def parameters(self, name: str) -> list[nn.Parameter]:
-        """The `weight` or `bias` of every piece; none unless all of them have it."""
-        found = [getattr(piece.module, name, None) for piece in self.pieces]
-        kept = [one for one in found if isinstance(one, nn.Parameter)]
+    @property
+    def weights(self) -> "list[tuple[nn.Parameter, Piece]]":
+        """The weight of every piece."""
+        return self._all("weight")
+
+    @property
+    def biases(self) -> "list[tuple[nn.Parameter, Piece]]":
+        """The bias of every piece; none unless all of them have one."""
+        return self._all("bias")
+
+    def _all(self, word: str) -> "list[tuple[nn.Parameter, Piece]]":
+        found = [(getattr(piece.module, word, None), piece) for piece in self.pieces]
+        kept = [(one, piece) for one, piece in found if isinstance(one, nn.Parameter)]
         return kept if len(kept) == len(found) else []
 
 
