@@ -15,6 +15,7 @@ from webui.prompts.joining import Encoded
 from webui.prompts.layout import Chunk
 from webui.prompts.tokens import PromptTokenizer
 from webui.weights.families import TextEncoder
+from webui.weights.placement import like_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +72,7 @@ class ClipReader:
         """The encoder's output for one chunk, (1, 77, C), and its pooled vector (1, P), float32."""
         encoder, layer = self.module, self._layer()
         model: Any = getattr(encoder, "text_model", encoder)
-        device = next(encoder.parameters()).device
+        device = like_of(encoder).device
         ids = torch.tensor([chunk.ids], device=device)  # (1, 77)
         with self._learned_vectors(model.embeddings.token_embedding, chunk):
             told = encoder(input_ids=ids, output_hidden_states=layer > 1)

@@ -12,6 +12,7 @@ from webui.diffusion.denoiser import Residuals
 from webui.diffusion.prediction import Prediction
 from webui.library.vocabularies import BpeVocabulary
 from webui.weights.families import Defaults, LatentFormat, ModelFamily
+from webui.weights.placement import Quarters, like_of
 from webui.weights.previewer import Previewer
 
 
@@ -48,6 +49,7 @@ class Checkpoint:
         title: its name for people and for the infotext.
         sha256: the hash of its weights; None while nobody computed it.
         previewer: shows unfinished latents; None for models that bring none.
+        quarters: how its parts come to the device; None where they simply lie there.
     """
 
     family: ModelFamily
@@ -61,6 +63,12 @@ class Checkpoint:
     title: str
     sha256: str | None = None
     previewer: Previewer | None = None
+    quarters: Quarters | None = None
+
+    def rest(self) -> None:
+        """Bring every weight back to where it is kept: who changes weights changes them there."""
+        if self.quarters is not None:
+            self.quarters.rest()
 
     @property
     def modules(self) -> dict[str, nn.Module]:
@@ -71,13 +79,13 @@ class Checkpoint:
 
     @property
     def device(self) -> torch.device:
-        """Where the network is."""
-        return next(self.network.module.parameters()).device
+        """Where the network works; its weights may lie elsewhere."""
+        return like_of(self.network.module).device
 
     @property
     def dtype(self) -> torch.dtype:
-        """The number format of the network."""
-        return next(self.network.module.parameters()).dtype
+        """The number format that the network computes in."""
+        return like_of(self.network.module).dtype
 
     @property
     def bytes(self) -> int:

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from webui.diffusion.conditioning import ConditioningBatch
 from webui.diffusion.denoiser import Residuals
-from webui.weights.networks.tensors import like_of, moved
+from webui.weights.networks.tensors import moved
+from webui.weights.placement.homes import like_of
 
 PATCH = 2
 """Stable Diffusion 3 reads latents in patches of two by two."""

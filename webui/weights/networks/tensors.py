@@ -1,11 +1,6 @@
-"""Where a network's tensors are, and bringing others there."""
+"""Bringing tensors to where a network computes."""
 
-from torch import Tensor, nn
-
-
-def like_of(module: nn.Module) -> Tensor:
-    """Any parameter: it shows the module's device and dtype."""
-    return next(module.parameters())
+from torch import Tensor
 
 
 def moved(tensors: tuple[Tensor, ...], like: Tensor) -> tuple[Tensor, ...]:
