@@ -31,7 +31,7 @@ BITS: Mapping[str, int] = {
 
 
 class TensorInfo(NamedTuple):
-    """What the header says of one tensor; `dtype` as safetensors spells it, such as F16."""
+    """What the header says of one tensor; `dtype` as its format spells it, such as F16 or Q4_K."""
 
     dtype: str
     shape: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""The header of a safetensors file: which tensors it holds, without reading one of them."""
+"""The header of a safetensors or GGUF file: which tensors it holds, reading none of them."""
 
 import stat
 from collections.abc import Iterable, Mapping
@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from webui.errors import StorageError, UnsupportedModel
 from webui.library.entries import Damaged, NoHeader, TensorInfo, parse_entries
+from webui.library.gguf import MAGIC, parse_gguf
 
 LENGTH_BYTES = 8
 MAX_HEADER = 8_000_000
@@ -40,19 +41,25 @@ class Header:
 
 
 def read_header(path: Path) -> Header:
-    """Read the header of the safetensors file at `path`; memory and time are bounded.
+    """Read the header of the model file at `path`; memory and time are bounded.
 
-    Raises UnsupportedModel where it is no safetensors file, is cut short or breaks a rule of the
-    format, StorageError where it cannot be read.
+    Which of the two formats it has is told by its first bytes, whatever it is called. Raises
+    UnsupportedModel where it has neither, is cut short or breaks a rule of its format,
+    StorageError where it cannot be read.
     """
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # a pipe would wait for its writer
             raise _not_safetensors(path, "it is not a regular file")
         with path.open("rb") as stream:
+            if stream.peek(len(MAGIC)).startswith(MAGIC):
+                index = parse_gguf(stream, status.st_size)
+                return Header(index.tensors, index.metadata)
             text = _text(path, stream, status.st_size)
     except OSError as error:
         raise StorageError(f"The model file {path.name} could not be read.", str(error)) from error
+    except Damaged as error:
+        raise _damaged(path, str(error)) from error
     try:
         tensors, metadata, data_bytes = parse_entries(text)
     except Damaged as error:
