@@ -131,8 +131,13 @@ def _check(part: Part, module: nn.Module, state: State) -> None:
         )
 
 
-def placed(module: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
-    """Bring a module to device and dtype, tensor by tensor, so that memory never holds it twice."""
+def placed(module: nn.Module, device: torch.device | None, dtype: torch.dtype) -> nn.Module:
+    """Bring a module to device and dtype, tensor by tensor, so that memory never holds it twice.
+
+    Without a device it stays as it was read.
+    """
+    if device is None:
+        return module
     # The libraries' own versions of this method talk about loading by their own means.
     return nn.Module.to(module, device=device, dtype=dtype)
 

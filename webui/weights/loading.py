@@ -60,7 +60,7 @@ IGNORED = re.compile(
 
 def load_checkpoint(
     path: Path,
-    device: torch.device | str,
+    device: torch.device | str | None,
     dtype: torch.dtype,
     title: str = "",
     sha256: str | None = None,
@@ -68,13 +68,15 @@ def load_checkpoint(
     """Load the model at `path`, a folder in diffusers layout or one .safetensors file.
 
     Each part is read as stored and cast when it is whole, so that no more than one part is ever
-    in memory twice. Raises UnsupportedModel, Unavailable, StorageError.
+    in memory twice. Without a device the weights stay as they are stored, mapped from their files,
+    and `dtype` only tells which files suit it. Raises UnsupportedModel, Unavailable, StorageError.
     """
     started = time.perf_counter()
     title = title or path.name
     try:
         load = _load_folder if path.is_dir() else _load_file
-        checkpoint = load(path, torch.device(device), dtype)
+        where = None if device is None else torch.device(device)
+        checkpoint = load(path, where, dtype)
     except (OSError, SafetensorError) as error:
         raise StorageError(f"The model {title} could not be read.", str(error)) from error
     seconds = time.perf_counter() - started
@@ -85,7 +87,7 @@ def load_checkpoint(
 # ------------------------------------------------------------------------------- diffusers layout
 
 
-def _load_folder(folder: Path, device: torch.device, dtype: torch.dtype) -> Checkpoint:
+def _load_folder(folder: Path, device: torch.device | None, dtype: torch.dtype) -> Checkpoint:
     index = read_json(folder / "model_index.json")
     network = "transformer" if "transformer" in index else "unet"
     scheduler = read_json(place_of(folder, "scheduler") / "scheduler_config.json")
@@ -124,7 +126,7 @@ def _native(checkpoint: Checkpoint) -> Defaults:
 # ------------------------------------------------------------------------------------ single files
 
 
-def _load_file(path: Path, device: torch.device, dtype: torch.dtype) -> Checkpoint:
+def _load_file(path: Path, device: torch.device | None, dtype: torch.dtype) -> Checkpoint:
     header = read_header(path).marked(_sidecar(path))
     family = identify(header, path.name)
     parts = (family.network, family.vae, *family.encoders)
