@@ -83,6 +83,55 @@ def test_a_tag_names_a_network_and_its_strengths(tag: str, read: NetworkTag) -> 
     )  # and no fault
 
 
+LIST_12 = "0.5,0,0,0,1,1,1,0,0,0,0,0.25"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "strengths"),
+    [
+        ("1:lbw=OUTD", (1.0, 1.0)),
+        ("0.8:outd", (0.8, 0.8)),
+        ("0.8:0.5:lbw=1,0,0,0,0,0,0,0,1,1,1,1,0,0,0,0,0", (0.8, 0.5)),
+        ("1:1,0,0,0,0,0,0,0,1,1,1,1,0,0,0,0,0", (1.0, 1.0)),
+        ("1:1:w=OUTD", (1.0, 1.0)),
+    ],
+)
+def test_a_tag_has_weights_by_block(arguments: str, strengths: tuple[float, float]) -> None:
+    (found,) = cut_tags(f"<lora:ink:{arguments}>")[1]
+    assert (found.te, found.unet, found.fault, found.ignored) == (*strengths, "", ())
+    given = {block for block, weight in found.blocks if weight == 1}
+    assert given == {"BASE", "OUT03", "OUT04", "OUT05", "OUT06"}
+    assert {weight for _, weight in found.blocks} == {0.0, 1.0}
+    assert len(found.blocks) == 26
+
+
+def test_lists_of_every_length_name_their_blocks() -> None:
+    def weights(text: str) -> dict[str, float]:
+        (found,) = cut_tags(f"<lora:ink:1:lbw={text}>")[1]
+        assert not found.fault
+        return {block: weight for block, weight in found.blocks if weight}
+
+    assert weights(LIST_12) == {
+        "BASE": 0.5, "IN08": 1, "M00": 1, "OUT00": 1, "OUT05": 0.25,
+    }  # fmt: skip
+    assert weights(",".join(["0"] * 19 + ["-1"])) == {"OUT08": -1}
+    assert weights(",".join(["0"] * 25 + ["1"])) == {"OUT11": 1}
+    assert weights(",".join(["0"] * 4 + ["1"] + ["0"] * 55 + ["2"])) == {"D01": 1, "OUT": 2}
+    assert weights("all") == {}
+    assert set(weights("ALL0.5").values()) == {0.5}
+
+
+@pytest.mark.parametrize("text", ["UPPER", "1,2,3", ",".join("R" * 17), ",".join(["nan"] * 12)])
+def test_wrong_weights_by_block_are_said(text: str) -> None:
+    (found,) = cut_tags(f"<lora:ink:1:lbw={text}>")[1]
+    assert found.fault.startswith(f"<lora:ink:1:lbw={text}>: ")
+
+
+def test_arguments_that_nobody_knows_are_kept_to_be_said() -> None:
+    (found,) = cut_tags("<lora:ink:0.5:step=0-10:te=1>")[1]
+    assert (found.te, found.unet, found.ignored) == (1.0, 1.0, ("step=0-10",))
+
+
 @pytest.mark.parametrize(
     "tag", ["<lora:ink:much>", "<lora:ink:nan>", "<lora:ink:1:1:x>", "<lora::1>", "<style:ink>"]
 )

@@ -37,6 +37,8 @@ class NetworkDesk:
 
     def _wishes(self, prompt: str, tell: Tell) -> Iterator[Wish]:
         for tag in _tags(prompt):
+            if tag.ignored:
+                tell(f"{', '.join(tag.ignored)} in {tag.source} means nothing here and is ignored.")
             if tag.fault:
                 tell(tag.fault)
             elif tag.kind != "lora":
@@ -44,7 +46,7 @@ class NetworkDesk:
             elif (file := self._catalog.find(tag.name)) is None:
                 tell(f"Lora not found: {tag.name}")
             elif (adapter := self._adapter(file, tell)) is not None:
-                yield Wish(adapter, tag.te, tag.unet, tag.dyn)
+                yield Wish(adapter, tag.te, tag.unet, tag.dyn, tag.blocks)
 
     def _adapter(self, file: AdapterFile, tell: Tell) -> Adapter | None:
         """The adapter in `file`; None, said in a sentence, where it cannot be read."""

@@ -48,7 +48,11 @@ def _about_negative(text: str) -> Iterator[str]:
 
 
 def _about_positive(text: str, parts: Sequence[SpokenPart]) -> Iterator[str]:
-    yield from (tag.fault for tag in cut_tags(text)[1] if tag.fault)
+    for tag in cut_tags(text)[1]:
+        if tag.fault:
+            yield tag.fault
+        if tag.ignored:
+            yield f"{', '.join(tag.ignored)} in {tag.source} means nothing here and is ignored."
     if len(parts) == 1 and parts[0].weight != 1:
         yield (
             f"The number at the end is read as the weight of the whole prompt: {parts[0].weight:g}."

@@ -139,6 +139,22 @@ def test_text_encoder_and_network_have_their_own_strengths(
         assert torch.equal(weight(from_folder, query), before[query])
 
 
+def test_blocks_have_their_own_factors(from_folder: Checkpoint, tmp_path: Path) -> None:
+    adapter, name = mixed(from_folder, tmp_path), f"{ATTENTION}.to_q"
+    before, change = weight(from_folder, name).clone(), pair(from_folder, name)[2]
+    text, spoken = weight(from_folder, TEXT).clone(), pair(from_folder, TEXT)[2]
+    norm = weight(from_folder, "conv_norm_out").clone()
+    blocks = (("BASE", 0.5), ("IN03", 0.25), ("OUT01", 0.0))
+    with patched(from_folder, [Adapters([Wish(adapter, 1.0, 2.0, blocks=blocks)], pytest.fail)]):
+        torch.testing.assert_close(weight(from_folder, name), before + 0.5 * change)
+        torch.testing.assert_close(weight(from_folder, TEXT), text + 0.5 * spoken)
+        torch.testing.assert_close(weight(from_folder, "conv_norm_out"), norm + 0.5)
+    nothing = [Wish(adapter, 1.0, 1.0, blocks=(("BASE", 0.0), ("IN03", 0.0)))]
+    with patched(from_folder, [Adapters(nothing, pytest.fail)]):
+        assert torch.equal(weight(from_folder, name), before)
+        assert torch.equal(weight(from_folder, TEXT), text)
+
+
 def test_several_adapters_add_up(from_folder: Checkpoint, tmp_path: Path) -> None:
     adapter, name = mixed(from_folder, tmp_path), f"{ATTENTION}.to_q"
     before, change = weight(from_folder, name).clone(), pair(from_folder, name)[2]

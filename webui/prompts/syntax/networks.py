@@ -5,9 +5,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from webui.prompts.syntax.blocks import BlockWeights, is_blocks, read_blocks
+
 TAG = re.compile(r"<(\w+):([^>]+)>")
 SAME_AS = {"lyco": "lora"}
 KINDS = ("lora", "hypernet")
+KEYS = frozenset(("te", "unet", "dyn", "lbw", "w"))
+"""The arguments that are told by name."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +24,10 @@ class NetworkTag:
         te: strength in the text encoder; a hypernetwork's only strength.
         unet: strength in the denoising network.
         dyn: the rank that a LoRA is cut down to; None leaves it whole.
+        blocks: factors for blocks of the network; none where all have 1.
         source: the tag as it was written.
         fault: what is wrong with it, as a sentence; such a tag does nothing.
+        ignored: the arguments that nobody knows, as they were written.
     """
 
     kind: str
@@ -31,6 +37,8 @@ class NetworkTag:
     dyn: int | None = None
     source: str = ""
     fault: str = ""
+    blocks: BlockWeights = ()
+    ignored: tuple[str, ...] = ()
 
 
 def cut_tags(prompt: str) -> tuple[str, tuple[NetworkTag, ...]]:
@@ -56,12 +64,19 @@ def _read(word: str, rest: str, source: str) -> NetworkTag:
         return NetworkTag(kind, name, source=source, fault=f"There is no kind of network {kind!r}.")
     if not name:
         return NetworkTag(kind, name, source=source, fault=f"{source} names no network.")
+    unknown = tuple(f"{key}={value}" for key, value in named.items() if key not in KEYS)
+    lists = [named.get("lbw", named.get("w", "")), *filter(is_blocks, places[2:])]
     try:
-        te, unet, dyn = _strengths(places[1:], named)
+        blocks = read_blocks(next(filter(None, lists), ""))
+    except ValueError as error:
+        return NetworkTag(kind, name, source=source, fault=f"{source}: {error}")
+    try:
+        numbers = [place for place in places[1:] if not is_blocks(place)]
+        te, unet, dyn = _strengths(numbers, named)
     except ValueError:
         fault = f"The strength in {source} is no number."
         return NetworkTag(kind, name, source=source, fault=fault)
-    return NetworkTag(kind, name, te, unet, dyn, source)
+    return NetworkTag(kind, name, te, unet, dyn, source, "", blocks, unknown)
 
 
 def _strengths(places: Sequence[str], named: dict[str, str]) -> tuple[float, float, int | None]:

@@ -71,10 +71,12 @@ class Adapters:
         ledger = Ledger()
         try:
             if self.wishes:
+                checkpoint.rest()
                 with torch.inference_mode(False), torch.no_grad():
                     self._change(checkpoint, ledger)
             yield
         finally:
+            checkpoint.rest()
             with torch.inference_mode(False):
                 ledger.undo()
 
