@@ -181,7 +181,7 @@ def random_tensors(shapes: Shapes, seed: int, dtype: torch.dtype) -> dict[str, T
     state: dict[str, Tensor] = {}
     for name, shape in shapes.items():
         drawn = torch.randn(shape, generator=generator)
-        if len(shape) == 1:
+        if len(shape) < 2:
             state[name] = (drawn * 0.02 + float(name.endswith(NORMS))).to(dtype)
         else:
             state[name] = (drawn * (0.5 / (drawn[0].numel() ** 0.5))).to(dtype)
@@ -196,6 +196,9 @@ NORMS = (
     "layers.0.weight",
     "out.0.weight",
     "norm_out.weight",
+    "ln_1.weight",
+    "ln_2.weight",
+    "ln_final.weight",
 )
 
 
@@ -209,137 +212,148 @@ def original_shapes(
     """Every tensor of an SD 1.x single file with weights; the real widths give the real file."""
     return (
         {f"model.diffusion_model.{n}": s for n, s in _unet(unet, text)}
-        | {f"first_stage_model.{n}": s for n, s in _vae(vae)}
-        | {f"cond_stage_model.transformer.text_model.{n}": s for n, s in _clip(text, layers, words)}
+        | {f"first_stage_model.{n}": s for n, s in vae_shapes(vae)}
+        | {
+            f"cond_stage_model.transformer.text_model.{n}": s
+            for n, s in clip_shapes(text, layers, words)
+        }
     )
 
 
 Named = Iterator[tuple[str, tuple[int, ...]]]
 
 
-def _affine(name: str, *shape: int) -> Named:
+def affine(name: str, *shape: int) -> Named:
+    """A weight and its bias."""
     yield f"{name}.weight", shape
     yield f"{name}.bias", shape[:1]
 
 
 def _norm(name: str, width: int) -> Named:
-    return _affine(name, width)
+    return affine(name, width)
 
 
 def _unet(widths: tuple[int, ...], context: int) -> Named:
     base, time = widths[0], widths[0] * 4
-    yield from _affine("time_embed.0", time, base)
-    yield from _affine("time_embed.2", time, time)
-    yield from _affine("input_blocks.0.0", base, 4, 3, 3)
+    yield from affine("time_embed.0", time, base)
+    yield from affine("time_embed.2", time, time)
+    yield from affine("input_blocks.0.0", base, 4, 3, 3)
     skips, width, block = [base], base, 1
     for level, out in enumerate(widths):
         for _ in range(2):
-            yield from _unet_block(f"input_blocks.{block}", width, out, time)
+            yield from unet_block(f"input_blocks.{block}", width, out, time)
             if level < len(widths) - 1:
                 yield from _transformer(f"input_blocks.{block}.1", out, context)
             width, block = out, block + 1
             skips.append(width)
         if level < len(widths) - 1:
-            yield from _affine(f"input_blocks.{block}.0.op", width, width, 3, 3)
+            yield from affine(f"input_blocks.{block}.0.op", width, width, 3, 3)
             block += 1
             skips.append(width)
-    yield from _unet_block("middle_block", width, width, time, "0")
+    yield from unet_block("middle_block", width, width, time, "0")
     yield from _transformer("middle_block.1", width, context)
-    yield from _unet_block("middle_block", width, width, time, "2")
+    yield from unet_block("middle_block", width, width, time, "2")
     block = 0
     for level, out in reversed(list(enumerate(widths))):
         for index in range(3):
-            yield from _unet_block(f"output_blocks.{block}", width + skips.pop(), out, time)
+            yield from unet_block(f"output_blocks.{block}", width + skips.pop(), out, time)
             attends = level < len(widths) - 1
             if attends:
                 yield from _transformer(f"output_blocks.{block}.1", out, context)
             if level and index == 2:
                 place = f"output_blocks.{block}.{1 + attends}.conv"
-                yield from _affine(place, out, out, 3, 3)
+                yield from affine(place, out, out, 3, 3)
             width, block = out, block + 1
     yield from _norm("out.0", width)
-    yield from _affine("out.2", 4, width, 3, 3)
+    yield from affine("out.2", 4, width, 3, 3)
 
 
-def _unet_block(place: str, width: int, out: int, time: int, inner: str = "0") -> Named:
+def unet_block(place: str, width: int, out: int, time: int, inner: str = "0") -> Named:
+    """The weights of one residual block."""
     name = f"{place}.{inner}"
     yield from _norm(f"{name}.in_layers.0", width)
-    yield from _affine(f"{name}.in_layers.2", out, width, 3, 3)
-    yield from _affine(f"{name}.emb_layers.1", out, time)
+    yield from affine(f"{name}.in_layers.2", out, width, 3, 3)
+    yield from affine(f"{name}.emb_layers.1", out, time)
     yield from _norm(f"{name}.out_layers.0", out)
-    yield from _affine(f"{name}.out_layers.3", out, out, 3, 3)
+    yield from affine(f"{name}.out_layers.3", out, out, 3, 3)
     if width != out:
-        yield from _affine(f"{name}.skip_connection", out, width, 1, 1)
+        yield from affine(f"{name}.skip_connection", out, width, 1, 1)
 
 
 def _transformer(name: str, width: int, context: int) -> Named:
     yield from _norm(f"{name}.norm", width)
-    yield from _affine(f"{name}.proj_in", width, width, 1, 1)
-    block = f"{name}.transformer_blocks.0"
+    yield from affine(f"{name}.proj_in", width, width, 1, 1)
+    yield from transformer_block(f"{name}.transformer_blocks.0", width, context)
+    yield from affine(f"{name}.proj_out", width, width, 1, 1)
+
+
+def transformer_block(block: str, width: int, context: int) -> Named:
+    """The weights of one block of a spatial transformer."""
     for attention, source in (("attn1", width), ("attn2", context)):
         yield f"{block}.{attention}.to_q.weight", (width, width)
         yield f"{block}.{attention}.to_k.weight", (width, source)
         yield f"{block}.{attention}.to_v.weight", (width, source)
-        yield from _affine(f"{block}.{attention}.to_out.0", width, width)
-    yield from _affine(f"{block}.ff.net.0.proj", width * 8, width)
-    yield from _affine(f"{block}.ff.net.2", width, width * 4)
+        yield from affine(f"{block}.{attention}.to_out.0", width, width)
+    yield from affine(f"{block}.ff.net.0.proj", width * 8, width)
+    yield from affine(f"{block}.ff.net.2", width, width * 4)
     for norm in ("norm1", "norm2", "norm3"):
         yield from _norm(f"{block}.{norm}", width)
-    yield from _affine(f"{name}.proj_out", width, width, 1, 1)
 
 
-def _vae(widths: tuple[int, ...]) -> Named:
-    yield from _affine("encoder.conv_in", widths[0], 3, 3, 3)
+def vae_shapes(widths: tuple[int, ...]) -> Named:
+    """Every weight of an autoencoder, without prefix."""
+    yield from affine("encoder.conv_in", widths[0], 3, 3, 3)
     width = widths[0]
     for level, out in enumerate(widths):
         for index in range(2):
             yield from _vae_block(f"encoder.down.{level}.block.{index}", width, out)
             width = out
         if level < len(widths) - 1:
-            yield from _affine(f"encoder.down.{level}.downsample.conv", width, width, 3, 3)
+            yield from affine(f"encoder.down.{level}.downsample.conv", width, width, 3, 3)
     yield from _vae_middle("encoder", width)
     yield from _norm("encoder.norm_out", width)
-    yield from _affine("encoder.conv_out", 8, width, 3, 3)
-    yield from _affine("decoder.conv_in", width, 4, 3, 3)
+    yield from affine("encoder.conv_out", 8, width, 3, 3)
+    yield from affine("decoder.conv_in", width, 4, 3, 3)
     yield from _vae_middle("decoder", width)
     for level, out in reversed(list(enumerate(widths))):
         for index in range(3):
             yield from _vae_block(f"decoder.up.{level}.block.{index}", width, out)
             width = out
         if level:
-            yield from _affine(f"decoder.up.{level}.upsample.conv", width, width, 3, 3)
+            yield from affine(f"decoder.up.{level}.upsample.conv", width, width, 3, 3)
     yield from _norm("decoder.norm_out", width)
-    yield from _affine("decoder.conv_out", 3, width, 3, 3)
-    yield from _affine("quant_conv", 8, 8, 1, 1)
-    yield from _affine("post_quant_conv", 4, 4, 1, 1)
+    yield from affine("decoder.conv_out", 3, width, 3, 3)
+    yield from affine("quant_conv", 8, 8, 1, 1)
+    yield from affine("post_quant_conv", 4, 4, 1, 1)
 
 
 def _vae_middle(side: str, width: int) -> Named:
     yield from _vae_block(f"{side}.mid.block_1", width, width)
     yield from _norm(f"{side}.mid.attn_1.norm", width)
     for part in ("q", "k", "v", "proj_out"):
-        yield from _affine(f"{side}.mid.attn_1.{part}", width, width, 1, 1)
+        yield from affine(f"{side}.mid.attn_1.{part}", width, width, 1, 1)
     yield from _vae_block(f"{side}.mid.block_2", width, width)
 
 
 def _vae_block(name: str, width: int, out: int) -> Named:
     yield from _norm(f"{name}.norm1", width)
-    yield from _affine(f"{name}.conv1", out, width, 3, 3)
+    yield from affine(f"{name}.conv1", out, width, 3, 3)
     yield from _norm(f"{name}.norm2", out)
-    yield from _affine(f"{name}.conv2", out, out, 3, 3)
+    yield from affine(f"{name}.conv2", out, out, 3, 3)
     if width != out:
-        yield from _affine(f"{name}.nin_shortcut", out, width, 1, 1)
+        yield from affine(f"{name}.nin_shortcut", out, width, 1, 1)
 
 
-def _clip(width: int, layers: int, words: int) -> Named:
+def clip_shapes(width: int, layers: int, words: int) -> Named:
+    """Every weight of a CLIP text model, without its inner name."""
     yield "embeddings.token_embedding.weight", (words, width)
     yield "embeddings.position_embedding.weight", (77, width)
     for index in range(layers):
         layer = f"encoder.layers.{index}"
         yield from _norm(f"{layer}.layer_norm1", width)
         for part in ("q_proj", "k_proj", "v_proj", "out_proj"):
-            yield from _affine(f"{layer}.self_attn.{part}", width, width)
+            yield from affine(f"{layer}.self_attn.{part}", width, width)
         yield from _norm(f"{layer}.layer_norm2", width)
-        yield from _affine(f"{layer}.mlp.fc1", width * 4, width)
-        yield from _affine(f"{layer}.mlp.fc2", width, width * 4)
+        yield from affine(f"{layer}.mlp.fc1", width * 4, width)
+        yield from affine(f"{layer}.mlp.fc2", width, width * 4)
     yield from _norm("final_layer_norm", width)

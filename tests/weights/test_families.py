@@ -57,8 +57,10 @@ def test_v_prediction_is_known_by_a_marker_or_by_metadata(
 @pytest.mark.parametrize(
     ("shapes", "words"),
     [
-        (changed(first=(320, 9, 3, 3)), "inpainting"),
-        (changed(first=(320, 8, 3, 3)), "8 input channels"),
+        (changed(first=(320, 5, 3, 3)), "5 input channels"),
+        (real_shapes() | {"depth_model.model.x": (1,)}, "depth"),
+        (real_shapes() | {"embedder.model.x": (1,)}, "unCLIP"),
+        (real_shapes() | {"edm_mean": (1, 4, 1, 1)}, "EDM"),
         ({"conditioner.embedders.1.model.ln_final.weight": (1280,)}, "SDXL"),
         ({f"{NETWORK}label_emb.0.0.weight": (1280, 2816)}, "SDXL"),
         ({"cond_stage_model.model.ln_final.weight": (1024,)}, "Stable Diffusion 2"),
@@ -83,9 +85,9 @@ def test_folders_are_told_apart_by_their_network_and_prediction() -> None:
     assert identify_folder(tiny.model_index(), unet, "epsilon", "m").name == "sd1"
     assert identify_folder(tiny.model_index(), unet, "v_prediction", "m").name == "sd1_v"
     for other in (
-        {"in_channels": 9},
-        {"cross_attention_dim": 1024},
-        {"addition_embed_type": "text_time"},
+        {"in_channels": 5},
+        {"class_embed_type": "projection"},
+        {"addition_embed_type": "text_image"},
         {"_class_name": "SomethingElse"},
     ):
         with pytest.raises(UnsupportedModel, match="StableDiffusionPipeline"):

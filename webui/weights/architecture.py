@@ -10,7 +10,8 @@ from typing import Any
 
 from webui.errors import UnsupportedModel
 from webui.library.headers import Header
-from webui.weights.families import CONFIGS, CONTEXT_KEY, Part
+from webui.weights.families import CONFIGS, Part, first_attention
+from webui.weights.towers import PROJECTION, block_count, is_open_clip
 
 HEAD_WIDTH = 64
 """Every CLIP text encoder in use has heads of 64 channels."""
@@ -60,11 +61,33 @@ def _fit_unet(config: dict[str, Any], prefix: str, header: Header) -> dict[str, 
         _shape(header, f"{prefix}input_blocks.{1 + level * stride}.0.out_layers.3.weight")[0]
         for level in range(len(config["block_out_channels"]))
     ]
-    return {
+    place = first_attention(header, prefix) or f"{prefix}input_blocks.1.1.transformer_blocks.0"
+    fitted = {
         "block_out_channels": widths,
         "in_channels": _shape(header, f"{prefix}input_blocks.0.0.weight")[1],
-        "cross_attention_dim": _shape(header, prefix + CONTEXT_KEY)[-1],
+        "cross_attention_dim": _shape(header, f"{place}.attn2.to_k.weight")[-1],
     }
+    if config.get("use_linear_projection"):
+        fitted["attention_head_dim"] = [max(1, width // HEAD_WIDTH) for width in widths]
+        fitted["transformer_layers_per_block"] = _depths(config, prefix, header)
+    if config.get("addition_embed_type"):
+        inputs = _shape(header, f"{prefix}label_emb.0.0.weight")[1]
+        fitted["projection_class_embeddings_input_dim"] = inputs
+    return fitted
+
+
+def _depths(config: dict[str, Any], prefix: str, header: Header) -> list[int]:
+    """How many transformer blocks each level has; a last level without any shows the middle's."""
+    stride = config["layers_per_block"] + 1
+
+    def depth(place: str) -> int:
+        names = _tails(header, f"{prefix}{place}.1.transformer_blocks.")
+        return len({name.split(".")[0] for name in names})
+
+    depths = [
+        depth(f"input_blocks.{1 + i * stride}") for i in range(len(config["block_out_channels"]))
+    ]
+    return [*(max(1, d) for d in depths[:-1]), depths[-1] or max(1, depth("middle_block"))]
 
 
 def _fit_vae(config: dict[str, Any], prefix: str, header: Header) -> dict[str, Any]:
@@ -79,18 +102,44 @@ def _fit_vae(config: dict[str, Any], prefix: str, header: Header) -> dict[str, A
 
 
 def _fit_clip(config: dict[str, Any], prefix: str, header: Header) -> dict[str, Any]:
+    names = set(_tails(header, prefix))
+    if is_open_clip(names):
+        return _fit_open_clip(config, prefix, header, names)
     # The oldest files lack the inner part of the name.
     root = f"{prefix}text_model." if header.has(f"{prefix}text_model.") else prefix
     words, width = _shape(header, f"{root}embeddings.token_embedding.weight")
     layers = {name.split(".")[0] for name in _tails(header, f"{root}encoder.layers.")}
-    return {
-        "vocab_size": words,
-        "hidden_size": width,
-        "projection_dim": width,
-        "num_attention_heads": max(1, width // HEAD_WIDTH),
+    projection = header.shape(f"{prefix}text_projection.weight")
+    return _clip_widths(words, width) | {
+        "projection_dim": projection[0] if projection and _projects(config) else width,
         "num_hidden_layers": len(layers),
         "intermediate_size": _shape(header, f"{root}encoder.layers.0.mlp.fc1.weight")[0],
     }
+
+
+def _fit_open_clip(
+    config: dict[str, Any], prefix: str, header: Header, names: set[str]
+) -> dict[str, Any]:
+    words, width = _shape(header, f"{prefix}token_embedding.weight")
+    projects = _projects(config)
+    inner = f"{prefix}transformer.resblocks.0.mlp.c_fc.weight"
+    return _clip_widths(words, width) | {
+        "projection_dim": _shape(header, prefix + PROJECTION)[1] if projects else width,
+        "num_hidden_layers": block_count(names, projects),
+        "intermediate_size": _shape(header, inner)[0],
+    }
+
+
+def _clip_widths(words: int, width: int) -> dict[str, Any]:
+    return {
+        "vocab_size": words,
+        "hidden_size": width,
+        "num_attention_heads": max(1, width // HEAD_WIDTH),
+    }
+
+
+def _projects(config: dict[str, Any]) -> bool:
+    return config["architectures"] == ["CLIPTextModelWithProjection"]
 
 
 def _tails(header: Header, prefix: str) -> list[str]:
@@ -101,4 +150,5 @@ FITTERS: dict[str, Callable[[dict[str, Any], str, Header], dict[str, Any]]] = {
     "UNet2DConditionModel": _fit_unet,
     "AutoencoderKL": _fit_vae,
     "CLIPTextModel": _fit_clip,
+    "CLIPTextModelWithProjection": _fit_clip,
 }

@@ -12,15 +12,17 @@ from diffusers.loaders.single_file_utils import (
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
-from transformers import CLIPTextConfig, CLIPTextModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from webui.errors import UnsupportedModel
 from webui.weights.families import Part
+from webui.weights.towers import is_open_clip, transformers_tower
 
 State = dict[str, Tensor]
 
 INNER = "text_model."
 POSITIONS = "position_ids"
+TOWERS = ("CLIPTextModel", "CLIPTextModelWithProjection")
 SHOWN = 4
 FAULTS = ("missing", "unknown", "of another shape")
 
@@ -37,10 +39,15 @@ def _clip(config: dict[str, Any]) -> nn.Module:
     return CLIPTextModel(CLIPTextConfig.from_dict(config))
 
 
+def _projecting_clip(config: dict[str, Any]) -> nn.Module:
+    return CLIPTextModelWithProjection(CLIPTextConfig.from_dict(config))
+
+
 BUILDERS: Mapping[str, Callable[[dict[str, Any]], nn.Module]] = {
     "UNet2DConditionModel": _unet,
     "AutoencoderKL": _autoencoder,
     "CLIPTextModel": _clip,
+    "CLIPTextModelWithProjection": _projecting_clip,
 }
 """The only classes that a model folder can ask for; nothing is ever imported by name."""
 
@@ -70,8 +77,9 @@ def converted(part: Part, config: dict[str, Any], state: State) -> State:
 
     Raises UnsupportedModel where the converter left tensors behind.
     """
-    if part.kind == "CLIPTextModel":
-        return state
+    if part.kind in TOWERS:
+        projects = part.kind != "CLIPTextModel"
+        return transformers_tower(state, projects) if is_open_clip(set(state)) else state
     convert = CONVERTERS[part.kind]
     try:
         result: State = convert({part.prefix + name: t for name, t in state.items()}, config)

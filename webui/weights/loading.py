@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from webui.errors import StorageError, UnsupportedModel
 from webui.library.embedded import Parts, embedded_part, embedded_parts
-from webui.library.headers import Header, read_header
+from webui.library.headers import Header
 from webui.library.vocabularies import (
     BpeVocabulary,
     parse_vocabulary,
@@ -47,6 +47,7 @@ from webui.weights.networks import UNetNetwork
 from webui.weights.predictions import prediction_kind, read_prediction
 from webui.weights.previewer import FOLDER as PREVIEWER
 from webui.weights.previewer import load_previewer
+from webui.weights.telling import told_header
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,8 @@ ALPHAS = "alphas_cumprod"
 IGNORED = re.compile(
     r"model_ema\.|betas$|(alphas|sqrt_|log_|posterior_).*|v_pred$|ztsnr$|logvar$"
     r"|first_stage_model\.loss\.|cond_stage_model\.(logit_scale|transformer\.text_projection)"
+    r"|conditioner\.embedders\.\d\.(logit_scale|transformer\.text_projection)|denoiser\.sigmas$"
+    r"|.*\.position_ids$|.*\.model\.(logit_scale|attn_mask)$"
 )
 """Names in single files that are no weights of ours: averages, schedules, training's leftovers."""
 
@@ -127,7 +130,7 @@ def _native(checkpoint: Checkpoint) -> Defaults:
 
 
 def _load_file(path: Path, device: torch.device | None, dtype: torch.dtype) -> Checkpoint:
-    header = read_header(path).marked(_sidecar(path))
+    header = told_header(path)
     family = identify(header, path.name)
     parts = (family.network, family.vae, *family.encoders)
     own = embedded_parts(header)
@@ -160,16 +163,6 @@ def _load_file(path: Path, device: torch.device | None, dtype: torch.dtype) -> C
     return replace(
         checkpoint, defaults=apply_said(own.get(CARD, {}), _native(checkpoint), path.name)
     )
-
-
-def _sidecar(path: Path) -> Mapping[str, str]:
-    """The metadata that the older UI's configuration beside the file stands for."""
-    beside = path.with_suffix(".yaml")
-    if not beside.is_file():
-        return {}
-    text = beside.read_text(encoding="utf-8", errors="replace")
-    said = re.search(r"""^\s*parameterization:\s*["']?(\w+)""", text, re.MULTILINE)
-    return {"modelspec.prediction_type": said[1]} if said else {}
 
 
 def _vocabulary(

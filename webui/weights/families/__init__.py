@@ -4,29 +4,33 @@ from webui.weights.families.lookup import FAMILIES, identify, identify_folder
 from webui.weights.families.marks import says_v
 from webui.weights.families.rows import (
     CONFIGS,
-    CONTEXT_KEY,
     NETWORK,
     Defaults,
     Joining,
     LatentFormat,
     ModelFamily,
+    Numbers,
     Part,
     PredictionKind,
+    Sight,
     TextEncoder,
 )
+from webui.weights.families.unets import first_attention
 
 __all__ = [
     "CONFIGS",
-    "CONTEXT_KEY",
     "FAMILIES",
     "NETWORK",
     "Defaults",
     "Joining",
     "LatentFormat",
     "ModelFamily",
+    "Numbers",
     "Part",
     "PredictionKind",
+    "Sight",
     "TextEncoder",
+    "first_attention",
     "identify",
     "identify_folder",
     "says_v",

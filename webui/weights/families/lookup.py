@@ -7,9 +7,9 @@ from webui.errors import UnsupportedModel
 from webui.library.embedded import embedded_part, embedded_parts
 from webui.library.headers import Header
 from webui.weights.families.marks import says_v
-from webui.weights.families.rows import CONTEXT_KEY, NETWORK, ModelFamily, PredictionKind
+from webui.weights.families.rows import NETWORK, ModelFamily, PredictionKind
 from webui.weights.families.transformers import TRANSFORMERS
-from webui.weights.families.unets import UNETS
+from webui.weights.families.unets import UNETS, first_attention
 
 FAMILIES: tuple[ModelFamily, ...] = (*UNETS, *TRANSFORMERS)
 
@@ -59,6 +59,9 @@ def _unsupported(
 SIGHTINGS: tuple[tuple[str, str], ...] = (
     ("double_blocks.0.img_attn.norm.key_norm.scale", "a FLUX model"),
     ("joint_blocks.0.context_block.attn.qkv.weight", "a Stable Diffusion 3 model"),
+    ("embedder.model.", "an unCLIP model"),
+    ("depth_model.", "a model that reads depth"),
+    ("edm_", "an EDM model such as Playground 2.5 or CosXL"),
     ("conditioner.embedders.1.", "an SDXL model"),
     ("conditioner.embedders.0.model.", "an SDXL refiner"),
     ("label_emb.0.0.weight", "an SDXL network without its text encoders"),
@@ -76,8 +79,8 @@ SIGHTINGS: tuple[tuple[str, str], ...] = (
 def _looks_like(header: Header) -> str:
     """The first sighting; a beginning of names counts with and without the network's prefix."""
     first = header.shape(NETWORK + "input_blocks.0.0.weight")
-    if first is not None and first[1] != 4 and header.shape(NETWORK + CONTEXT_KEY):
-        return f"an inpainting or editing model ({first[1]} input channels)"
+    if first is not None and first[1] not in (4, 8, 9) and first_attention(header, NETWORK):
+        return f"a model with {first[1]} input channels"
     for start, name in SIGHTINGS:
         if header.has(start) or header.has(NETWORK + start):
             return name
@@ -86,5 +89,5 @@ def _looks_like(header: Header) -> str:
 
 def _summary(header: Header) -> str:
     names = sorted(header.tensors)[:5]
-    context = header.shape(NETWORK + CONTEXT_KEY)
+    context = header.shape(f"{first_attention(header, NETWORK)}.attn2.to_k.weight")
     return f"{len(header.tensors)} tensors, context {context}, first names {names}"

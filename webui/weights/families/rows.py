@@ -9,12 +9,19 @@ from webui.library.headers import Header
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 NETWORK = "model.diffusion_model."
-CONTEXT_KEY = "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
 
 PredictionKind = Literal["epsilon", "v_prediction", "flow"]
 
-Joining = Literal["alone", "side_by_side"]
+Joining = Literal["alone", "side_by_side", "in_a_row", "last_alone"]
 """How the outputs of a family's text encoders become one; see `webui.prompts.joining`."""
+
+
+Sight = Literal["nothing", "mask", "picture", "reference"]
+"""What the network sees beside the noisy latent: nothing, a mask and the picture without what it
+covers, or a picture, as further channels of its input; or a picture as a reference beside it."""
+
+Numbers = Literal["none", "sizes", "scores"]
+"""What is told beside the text: sizes of the picture, or sizes and an aesthetic score."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,9 @@ class TextEncoder(Part):
         layer: whose output is read, counted from the end, where clip skip does not apply.
         normed: whether the final norm follows an earlier layer's output.
         pools: whether it gives one vector for the whole text as well.
+        tower: what the files are that hold it alone, as `webui.library.identify` calls them.
+        optional: whether the model works without it.
+        length: tokens that a prompt is filled up to, for encoders that read it in one piece.
     """
 
     tokenizer: str = "tokenizer"
@@ -63,6 +73,9 @@ class TextEncoder(Part):
     layer: int = 1
     normed: bool = True
     pools: bool = False
+    tower: str = ""
+    optional: bool = False
+    length: int = 0
 
 
 @dataclass(frozen=True)
@@ -84,7 +97,8 @@ class ModelFamily:
     `matches` looks at the header of a single file, `accepts` at the model_index.json and the
     network's config.json of a folder in diffusers layout. `joining` says how the outputs of its
     text encoders become one, `silent_negative` whether an empty negative prompt is all zeros
-    instead of the encoded empty text.
+    instead of the encoded empty text, `sees` and `numbers` what the network gets besides. `base`
+    names the family that adapters and published tables are made for; "" is the row's own name.
     """
 
     name: str
@@ -100,3 +114,6 @@ class ModelFamily:
     accepts: Callable[[Mapping[str, Any], Mapping[str, Any], PredictionKind], bool]
     joining: Joining = "alone"
     silent_negative: bool = False
+    sees: Sight = "nothing"
+    numbers: Numbers = "none"
+    base: str = ""
