@@ -1,17 +1,14 @@
 """What runs in the process of its own: one pickled file in, one safetensors file out.
 
-It says how it goes in lines of JSON on standard output: `done` and `total` in bytes, at the end
-`tensors`, or `error` with a `sentence`.
+Its last word is the number of `tensors`.
 """
 
-import json
 import os
 import sys
-import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from webui.errors import StorageError, UnsupportedModel, WebuiError
 from webui.library.conversion.archives import open_archive, tensor_pieces
@@ -24,13 +21,12 @@ from webui.library.conversion.walls import (
     leave_network,
 )
 from webui.library.entries import TensorInfo
+from webui.library.errands import Meter, complain, tell
 from webui.library.tensorfile import byte_size, sync_file, write_tensors
 
 MORE = 2
 """A file may grow this many times: tensors that share their numbers are written apart."""
 ROOM = 1 << 24
-EVERY = 0.25
-"""Seconds between two words about how far it is."""
 
 BROKEN = (Damaged, ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError)
 TOO_MUCH = (MemoryError, RecursionError, OverflowError)
@@ -47,17 +43,17 @@ def main(arguments: list[str]) -> int:
         try:
             tensors = _convert(stream, out, name, most)
         except WebuiError as error:
-            return _complain(error)
+            return complain(error)
         except TOO_MUCH as error:
-            return _complain(_damaged(name, "it takes too much memory", error))
+            return complain(_damaged(name, "it takes too much memory", error))
         except Walled as error:
-            return _complain(_damaged(name, "it tried to do something", error))
+            return complain(_damaged(name, "it tried to do something", error))
         except zipfile.BadZipFile as error:
-            return _complain(_damaged(name, "its archive is broken", error))
+            return complain(_damaged(name, "its archive is broken", error))
         except OSError as error:
-            return _complain(StorageError(f"{name} could not be converted: {error.strerror}."))
+            return complain(StorageError(f"{name} could not be converted: {error.strerror}."))
         except BROKEN as error:
-            return _complain(_damaged(name, str(error)[:200], error))
+            return complain(_damaged(name, str(error)[:200], error))
         tell(tensors=tensors)
     return 0
 
@@ -69,33 +65,16 @@ def _convert(stream: BinaryIO, out: BinaryIO, name: str, most: int) -> int:
     total = sum(byte_size(info) for info in infos.values())
     if total > most:
         raise Damaged(f"its tensors would take {total} bytes")
-    progress = _Progress(total)
+    meter = Meter(total)
 
     def pieces(key: str) -> Iterator[bytes]:
         for piece in tensor_pieces(archive.numbers, tensors[key]):
             yield piece
-            progress.add(len(piece))
+            meter.add(len(piece))
 
     write_tensors(out, infos, notes_as_metadata(notes, name), pieces)
     sync_file(out)
     return len(tensors)
-
-
-class _Progress:
-    def __init__(self, total: int) -> None:
-        self._done, self._total, self._told = 0, total, 0.0
-
-    def add(self, size: int) -> None:
-        self._done += size
-        if time.monotonic() - self._told > EVERY:
-            self._told = time.monotonic()
-            tell(done=self._done, total=self._total)
-
-
-def tell(**said: Any) -> None:
-    """One line of JSON for the parent."""
-    sys.stdout.write(json.dumps(said) + "\n")
-    sys.stdout.flush()
 
 
 def _damaged(name: str, reason: str, error: BaseException) -> UnsupportedModel:
@@ -103,11 +82,6 @@ def _damaged(name: str, reason: str, error: BaseException) -> UnsupportedModel:
         f"{name} is damaged, or made to do harm: {reason}. It was not converted.",
         f"{type(error).__name__}: {error}",
     )
-
-
-def _complain(error: WebuiError) -> int:
-    tell(error=type(error).__name__, sentence=error.sentence, detail=error.detail)
-    return 1
 
 
 def run() -> None:
