@@ -11,7 +11,8 @@ import torch
 from webui.errors import InvalidRequest, NotFound, OutOfDeviceMemory
 from webui.weights import residency as room
 from webui.weights.memory import is_memory_error, resolve_device, resolve_dtype
-from webui.weights.residency import Residency
+from webui.weights.placement import Plan, fitting, smaller
+from webui.weights.residency import Residency, Wishes
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def test_a_model_is_loaded_once_and_kept(tiny_folder: Path) -> None:
 def test_the_least_recently_used_model_goes_first(
     tiny_folder: Path, tiny_v_folder: Path, folder: Path
 ) -> None:
-    residency = Residency("cpu", keep=2)
+    residency = Residency("cpu", wishes=Wishes(keep=2))
     one, two = File(tiny_folder, "one"), File(tiny_v_folder, "two")
     first = residency.checkpoint(one)
     residency.checkpoint(two)
@@ -50,7 +51,7 @@ def test_the_least_recently_used_model_goes_first(
 
 
 def test_a_file_that_changed_on_disk_is_loaded_again(folder: Path) -> None:
-    residency = Residency("cpu", keep=5)
+    residency = Residency("cpu", wishes=Wishes(keep=5))
     first = residency.checkpoint(File(folder))
     weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
     os.utime(weights, ns=(0, weights.stat().st_mtime_ns + 10**9))
@@ -99,7 +100,7 @@ def test_other_errors_pass_the_guard_unchanged() -> None:
 def test_others_are_let_go_when_a_model_does_not_fit_beside_them(
     tiny_folder: Path, tiny_v_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    residency = Residency("cpu", keep=3)
+    residency = Residency("cpu", wishes=Wishes(keep=3))
     residency.checkpoint(File(tiny_folder, "one"))
     load = room.load_checkpoint
 
@@ -136,3 +137,67 @@ def test_devices_and_number_formats_are_chosen_or_checked() -> None:
         assert caught.value.field == "engine.device"
     with pytest.raises(InvalidRequest, match="auto, float32, float16, bfloat16"):
         resolve_dtype("float8", torch.device("cpu"))
+
+
+def test_a_checkpoint_kept_warm_comes_back_without_its_file_being_read(
+    tiny_folder: Path, tiny_v_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    residency = Residency("cpu", wishes=Wishes(keep=1, warm=1))
+    first = residency.checkpoint(File(tiny_folder, "one"))
+    residency.checkpoint(File(tiny_v_folder, "two"))
+    assert residency.titles == ("two",)
+    monkeypatch.setattr(room, "load_checkpoint", None)  # nothing may load
+    assert residency.checkpoint(File(tiny_folder, "one")) is first
+    residency.checkpoint(File(tiny_v_folder, "two"))
+
+
+def test_weights_of_large_half_precision_files_stay_as_they_are_on_a_cpu(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = Residency("cpu").checkpoint(File(tiny_folder))
+    monkeypatch.setattr(room, "WIDENED", 1)
+    large = Residency("cpu").checkpoint(File(tiny_folder))
+    kept = [{p.dtype for p in c.network.module.parameters()} for c in (small, large)]
+    assert kept == [{torch.float32}, {torch.float16}]
+    assert small.dtype == large.dtype == torch.float32
+
+
+def test_a_smaller_plan_moves_what_is_resident_and_going_back_restores_it(
+    tiny_folder: Path,
+) -> None:
+    residency = Residency("cpu")
+    residency.checkpoint(File(tiny_folder))
+    assert residency.smaller() == Plan(tile_pixels=512 * 512)
+    residency.use(residency.smaller())
+    assert residency.smaller() == Plan(tile_pixels=512 * 512, sliced=True)
+    residency.use(residency.smaller())
+    assert residency.smaller() is None
+    residency.use(None)
+    assert residency.plan == Plan()
+    checkpoint = residency.checkpoint(File(tiny_folder))
+    assert checkpoint.quarters is not None
+    assert checkpoint.quarters.plan == Plan()
+
+
+def test_plans_shrink_step_by_step() -> None:
+    plan, seen = Plan(), []
+    while plan is not None:
+        seen.append((plan.placement, plan.tile_pixels > 0, plan.sliced))
+        following = smaller(plan, offloads=True)
+        if following is None:
+            break
+        plan = following
+    assert seen == [
+        ("full", False, False),
+        ("model", True, False),
+        ("group", True, False),
+        ("sequential", True, False),
+        ("sequential", True, True),
+    ]
+
+
+def test_the_largest_placement_that_fits_is_taken() -> None:
+    parts = {"unet": 60, "vae": 5, "text_encoder": 10}
+    assert fitting(parts, working=10, free=100) == "full"
+    assert fitting(parts, working=10, free=90) == "model"
+    assert fitting(parts, working=10, free=70) == "group"

@@ -8,11 +8,20 @@ from webui.contract.fields import Frozen
 
 
 class Execution(Frozen):
-    """What the machine decided for itself while making a picture."""
+    """What the machine decided for itself while making a picture.
+
+    `vae_dtype` is "" where the autoencoder computed as the network did; `retried` says that
+    memory ran out once and a smaller plan was taken.
+    """
 
     device: str = "cpu"
     dtype: str = "float32"
+    vae_dtype: str = ""
     vae_tiles: int = 0
+    placement: Literal["full", "model", "group", "sequential"] = "full"
+    storage: Literal["compute", "file", "fp8"] = "compute"
+    attention: str = "sdpa"
+    retried: bool = False
     packed: int = 1
     checkpoint: str = ""
     checkpoint_hash: str = ""

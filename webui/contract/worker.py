@@ -41,6 +41,11 @@ class EngineConfig:
     preview_size: int = 384
     vae_tile_pixels: int = 0
     keep_models: int = 1
+    keep_warm: int = 0
+    vae_dtype: str = "auto"
+    placement: str = "auto"
+    storage: str = "auto"
+    attention: str = "auto"
     default_checkpoint: str = ""
     format: str = "png"
     quality: int = 90

@@ -19,12 +19,14 @@ from webui.contract.worker import Check, Emit, EngineConfig, Inputs
 from webui.diffusion.layers import Interrupted
 from webui.diffusion.samplers import Sampler, builtin_samplers
 from webui.diffusion.schedules import Schedule, builtin_schedules
+from webui.errors import OutOfDeviceMemory
 from webui.effects.builtin import BuiltinEffects
 from webui.generation.effects import EffectDesk
 from webui.generation.latents import needs_tiles
 from webui.generation.models import Models
 from webui.generation.networks import NetworkDesk
 from webui.generation.painting import Painter
+from webui.generation.thrift import Thrift, described
 from webui.generation.watching import Watch
 from webui.images.storage import encode_image, media_type_of
 from webui.library.adapters import AdapterCatalog
@@ -33,9 +35,11 @@ from webui.library.hashes import HashCache
 from webui.plugins import hookimpl
 from webui.plugins.manager import PluginManager, StartRecord
 from webui.weights.adapters import Adapters
+from webui.weights.attention import SLICED, Attention, attending, choose_attention
 from webui.weights.checkpoint import Checkpoint
 from webui.weights.patches import Tiling
-from webui.weights.residency import Residency
+from webui.weights.placement import like_of
+from webui.weights.residency import Residency, Wishes
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +77,8 @@ class PaintingEngine:
         self._residency = residency
         self._painter = painter
         self._effects = EffectDesk(plugins.effects)
+        self._thrift = Thrift(residency)
+        self._attention = choose_attention(config.attention, residency.device)
 
     def vocabulary(self) -> Vocabulary:
         """What can be named in requests, and how the extensions fared."""
@@ -91,18 +97,46 @@ class PaintingEngine:
         config = self._config
         indices = [item.index for item in items]
         watch = Watch(indices, emit, check, config.preview_seconds, config.preview_size)
-        canvas = items[0].request.canvas
-        doing = f"painting at {canvas.width}x{canvas.height}"
         try:
-            with self._residency.guarded(doing):
-                how = "stopped" if self._make(items, inputs, emit, watch) else "done"
+            how = "stopped" if self._fitted(items, inputs, emit, watch) else "done"
         except Interrupted:
             how = "cancelled"
         seconds = (time.perf_counter() - started) / len(items)
         for index in indices:
             emit(Finished(item=index, how=how, seconds=seconds))
 
-    def _make(self, items: Sequence[Item], inputs: Inputs, emit: Emit, watch: Watch) -> bool:
+    def _fitted(self, items: Sequence[Item], inputs: Inputs, emit: Emit, watch: Watch) -> bool:
+        """Make the pictures; where memory runs out, once more by a smaller plan.
+
+        Raises OutOfDeviceMemory where that is not enough, or where there is none.
+        """
+        canvas = items[0].request.canvas
+        doing = f"painting at {canvas.width}x{canvas.height}"
+        self._residency.rest()  # after a run that broke off
+        self._thrift.begin(items)
+        try:
+            with self._residency.guarded(doing):
+                return self._make(items, inputs, emit, watch)
+        except OutOfDeviceMemory as error:
+            failed = error.sentence
+            plan = self._thrift.shrink(items)
+            if plan is None:
+                raise
+        self._residency.rest()
+        told = f"{failed.partition('. ')[0]}; it is tried again with {described(plan)}."
+        log.warning("%s", told)
+        emit(Notice(item=items[0].index, sentence=told))
+        with self._residency.guarded(f"{doing} again, with {described(plan)}"):
+            return self._make(items, inputs, emit, watch, retried=True)
+
+    def _make(
+        self,
+        items: Sequence[Item],
+        inputs: Inputs,
+        emit: Emit,
+        watch: Watch,
+        retried: bool = False,
+    ) -> bool:
         """Paint and hand over; returns whether it was stopped early."""
         requests = [self._effects.prepared(item.request) for item in items]
         request = requests[0]
@@ -116,6 +150,7 @@ class PaintingEngine:
 
         watch.enter("loading the model", 0.0, 0.0)
         with ExitStack() as patched, torch.inference_mode():
+            patched.enter_context(attending(self._kernel))
             models = self._models(request, tell, patched)
             file, checkpoint = models.open(request.model.checkpoint)
             join = self._effects.joining(request, tell)
@@ -126,7 +161,8 @@ class PaintingEngine:
             finished = self._effects.finished(image, own)
             finished = self._painter.finish(finished, own, inputs, painted)
             execution = self._execution(file, checkpoint, finished, own, len(items))
-            execution = execution.model_copy(update=_others(models, own))
+            update = {"retried": retried, **_others(models, own)}
+            execution = execution.model_copy(update=update)
             emit(self._artifact(item, own, finished, execution))
         return painted.stopped
 
@@ -150,17 +186,31 @@ class PaintingEngine:
         request: GenerationRequest,
         packed: int,
     ) -> Execution:
-        tiles = 0 if request.canvas.tiling else self._config.vae_tile_pixels
+        plan = checkpoint.quarters.plan if checkpoint.quarters else self._residency.plan
+        tiles = 0 if request.canvas.tiling else plan.tile_pixels
         tiled = needs_tiles(image.width, image.height, tiles)
+        dtype, vae_dtype = checkpoint.dtype, like_of(checkpoint.vae).dtype
         return Execution(
             device=checkpoint.device.type,
-            dtype=str(checkpoint.dtype).removeprefix("torch."),
+            dtype=str(dtype).removeprefix("torch."),
+            vae_dtype="" if vae_dtype == dtype else str(vae_dtype).removeprefix("torch."),
             vae_tiles=tiles if tiled else 0,
+            placement=plan.placement,
+            storage=plan.storage,
+            attention=self._kernel.name,
             packed=packed,
             checkpoint=file.stem,
             checkpoint_hash=file.sha256 or "",
             lora_hashes=self._networks.hashes(_prompts(request)),
         )
+
+    @property
+    def _kernel(self) -> Attention:
+        """What computes attention now; slices where a plan was forced to them."""
+        own = self._attention
+        if self._residency.plan.sliced and own.kernel is None:
+            return choose_attention(SLICED, self._residency.device)
+        return own
 
     def _artifact(
         self, item: Item, request: GenerationRequest, image: Image.Image, execution: Execution
@@ -198,6 +248,18 @@ def _prompts(request: GenerationRequest) -> tuple[str, ...]:
     return (request.prompt.positive, hires.prompt if hires else "")
 
 
+def _wishes(config: EngineConfig) -> Wishes:
+    return Wishes(
+        dtype=config.dtype,
+        vae_dtype=config.vae_dtype,
+        placement=cast(Any, config.placement),  # checked where the settings are read
+        storage=cast(Any, config.storage),
+        tile_pixels=config.vae_tile_pixels,
+        keep=config.keep_models,
+        warm=config.keep_warm,
+    )
+
+
 def make_engine(config: EngineConfig) -> PaintingEngine:
     """The engine of this process: plugins loaded, device chosen, no model in memory yet."""
     plugins = PluginManager("engine")
@@ -211,10 +273,10 @@ def make_engine(config: EngineConfig) -> PaintingEngine:
         folders.append(config.bundled_models_dir)
     hashes = HashCache(config.data_dir / "hashes.json")
     networks = NetworkDesk(AdapterCatalog(folders, hashes))
+    residency = Residency(config.device, _wishes(config))
     painter = Painter(
         lambda name: cast(Sampler, plugins.samplers.get(name)),
         lambda name: cast(Schedule, plugins.schedules.get(name)),
-        config.vae_tile_pixels,
+        lambda: residency.plan.tile_pixels,
     )
-    residency = Residency(config.device, config.dtype, config.keep_models)
     return PaintingEngine(config, Catalog(folders, hashes), networks, plugins, residency, painter)

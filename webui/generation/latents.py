@@ -1,5 +1,6 @@
 """Between pictures and latents: encoding, decoding in tiles, and a cheap preview."""
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch.nn import functional
 
 from webui.errors import NumericalError
 from webui.weights.checkpoint import Checkpoint
+from webui.weights.placement import like_of
 from webui.weights.previewer import Previewer
 
 FACTOR = 8
@@ -37,27 +39,28 @@ def encode(checkpoint: Checkpoint, pixels: Tensor, tile_pixels: int) -> Tensor:
     through in overlapping tiles (0: never).
     """
     vae, latent_format = cast(Any, checkpoint.vae), checkpoint.latent
-    x = pixels.to(checkpoint.device, vae.dtype)
-    with torch.inference_mode():
-        if needs_tiles(pixels.shape[-1], pixels.shape[-2], tile_pixels):
-            posterior = vae.tiled_encode(x).latent_dist
-        else:
-            posterior = vae.encode(x).latent_dist
-        latent = (posterior.mode().float() - latent_format.shift) * latent_format.scale
-    return _finite(latent, "encoding the source picture")
+    tiled = needs_tiles(pixels.shape[-1], pixels.shape[-2], tile_pixels)
+
+    def run() -> Tensor:
+        x = pixels.to(like_of(vae))
+        posterior = (vae.tiled_encode(x) if tiled else vae.encode(x)).latent_dist
+        return (posterior.mode().float() - latent_format.shift) * latent_format.scale
+
+    return _finite(_widened(checkpoint, run), "encoding the source picture")
 
 
 def decode(checkpoint: Checkpoint, latent: Tensor, tile_pixels: int) -> Tensor:
     """Clean latents (B, C, h, w) as pixels (B, 3, 8h, 8w) float32 in about [-1, 1]."""
     vae, latent_format = cast(Any, checkpoint.vae), checkpoint.latent
-    z = latent.to(checkpoint.device) / latent_format.scale + latent_format.shift
-    z = z.to(vae.dtype)
-    with torch.inference_mode():
-        if needs_tiles(latent.shape[-1] * FACTOR, latent.shape[-2] * FACTOR, tile_pixels):
-            pixels = vae.tiled_decode(z).sample
-        else:
-            pixels = vae.decode(z).sample
-    return _finite(pixels.float(), "decoding the picture")
+    tiled = needs_tiles(latent.shape[-1] * FACTOR, latent.shape[-2] * FACTOR, tile_pixels)
+    latent = _finite(latent, "sampling")
+
+    def run() -> Tensor:
+        z = latent.to(checkpoint.device) / latent_format.scale + latent_format.shift
+        z = z.to(like_of(vae))
+        return (vae.tiled_decode(z) if tiled else vae.decode(z)).sample.float()
+
+    return _finite(_widened(checkpoint, run), "decoding the picture")
 
 
 def decode_images(checkpoint: Checkpoint, latent: Tensor, tile_pixels: int) -> list[Image.Image]:
@@ -106,6 +109,15 @@ def show(previewer: Previewer, latent: Tensor) -> Image.Image:
 def _with_constant(latent: Tensor) -> Tensor:
     rows = latent.permute(0, 2, 3, 1).reshape(-1, latent.shape[1])
     return torch.cat([rows, torch.ones(len(rows), 1)], dim=1)
+
+
+def _widened(checkpoint: Checkpoint, run: Callable[[], Tensor]) -> Tensor:
+    """What `run` gives; once more in single precision where half was not enough."""
+    with torch.inference_mode():
+        values = run()
+        if bool(torch.isfinite(values).all()) or not checkpoint.widen_vae():
+            return values
+        return run()
 
 
 def _finite(values: Tensor, stage: str) -> Tensor:

@@ -66,13 +66,14 @@ class Models:
             file = replace(found, sha256=self._catalog.hashes.sha256(found.weights))
             with torch.inference_mode(False):  # patches write to weights in later runs too
                 checkpoint = self._load(file)
+            checkpoint.rest()
             for patch in self._patches:
                 self._stack.enter_context(patch.apply(checkpoint))
             # Entered after the patches, so that it is left before them.
             own = self._stack.enter_context(ExitStack())
             self._wearing.append((checkpoint, own))
             if self._worn is not None:
-                own.enter_context(self._worn.apply(checkpoint))
+                _dress(checkpoint, self._worn, own)
             self._opened[found.path] = Opened(file, checkpoint)
         return self._opened[found.path]
 
@@ -85,7 +86,7 @@ class Models:
             own.close()
         self._worn = adapters
         for checkpoint, own in self._wearing:
-            own.enter_context(adapters.apply(checkpoint))
+            _dress(checkpoint, adapters, own)
 
     @property
     def reading(self) -> Hashable:
@@ -105,3 +106,10 @@ class Models:
                 "they belong to models of different kinds."
             )
         return after
+
+
+def _dress(checkpoint: Checkpoint, adapters: Adapters, own: ExitStack) -> None:
+    """Lay `adapters` on a checkpoint until `own` is closed; its weights are at rest both times."""
+    checkpoint.rest()
+    own.enter_context(adapters.apply(checkpoint))
+    own.callback(checkpoint.rest)

@@ -58,7 +58,7 @@ class Painter:
     """Runs the passes of requests; remembers encodings between items."""
 
     def __init__(
-        self, samplers: Find[Sampler], schedules: Find[Schedule], tile_pixels: int
+        self, samplers: Find[Sampler], schedules: Find[Schedule], tile_pixels: Callable[[], int]
     ) -> None:
         self._samplers = samplers
         self._schedules = schedules
@@ -206,7 +206,7 @@ class Painter:
         return Span(calls, first_calls, request.reading.old_editing)
 
     def _tiles(self, tiling: bool) -> int:
-        return 0 if tiling else self._tile_pixels  # tiles would not meet at the outer edges
+        return 0 if tiling else self._tile_pixels()  # tiles would not meet at the outer edges
 
     def _projection(self, checkpoint: Checkpoint) -> Project:
         """The checkpoint's own previewer, or a projection fitted when a preview is really made."""

@@ -1,7 +1,7 @@
 """The picture that is painted over: brought to size, and encoded for the first pass."""
 
 import hashlib
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 
 from PIL import Image
 from torch import Tensor
@@ -29,7 +29,7 @@ from webui.weights.checkpoint import Checkpoint
 class Sources:
     """Turns the source of a request into what a pass starts from; remembers latents."""
 
-    def __init__(self, tile_pixels: int) -> None:
+    def __init__(self, tile_pixels: Callable[[], int]) -> None:
         self._tile_pixels = tile_pixels
         self._latents = Recent[Tensor](8)
         self._regions = Recent[Region](2)
@@ -121,7 +121,7 @@ class Sources:
         self, checkpoint: Checkpoint, request: GenerationRequest, source: Source, inputs: Inputs
     ) -> Tensor:
         canvas = request.canvas
-        tiles = 0 if canvas.tiling else self._tile_pixels
+        tiles = 0 if canvas.tiling else self._tile_pixels()
         region = self._region(request, inputs)
         image = fitted(request, inputs) if region is None else region.image
         if region is not None and region.box is not None:

@@ -70,6 +70,15 @@ class Checkpoint:
         if self.quarters is not None:
             self.quarters.rest()
 
+    def widen_vae(self) -> bool:
+        """Let the autoencoder compute in float32 from now on, where half precision overflowed.
+
+        Returns False where that changes nothing.
+        """
+        if self.quarters is None or like_of(self.vae).dtype != torch.float16:
+            return False
+        return self.quarters.widen(self.family.vae.folder, torch.float32)
+
     @property
     def modules(self) -> dict[str, nn.Module]:
         """Every torch module by its part's folder name: unet, vae, text_encoder ..."""

@@ -1,7 +1,10 @@
 """Devices and their memory: which to use, in which number format, and when it is full."""
 
+import ctypes
 import gc
+import sys
 
+import psutil
 import torch
 
 from webui.errors import InvalidRequest
@@ -11,14 +14,16 @@ FULL = ("out of memory", "not enough memory", "failed to allocate", "can't alloc
 
 
 def resolve_device(name: str = "auto") -> torch.device:
-    """The device called `name`; "auto" takes CUDA, then Apple's GPU, then the CPU.
+    """The device called `name`; "auto" takes CUDA, then Apple's GPU, then Intel's, then the CPU.
 
     Raises InvalidRequest, naming the setting, where there is no such device.
     """
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        if torch.backends.mps.is_available():
+            return torch.device("mps")
+        return torch.device("xpu" if torch.xpu.is_available() else "cpu")
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
@@ -29,16 +34,18 @@ def resolve_device(name: str = "auto") -> torch.device:
     return device
 
 
-def resolve_dtype(name: str, device: torch.device) -> torch.dtype:
+def resolve_dtype(name: str, device: torch.device, wide: bool = False) -> torch.dtype:
     """The number format called `name`; "auto" suits the device.
 
     CUDA runs float16: half the memory, twice the speed, and what the community's pictures are made
-    with. CPUs run float32: float16 has no fast kernels there, and bfloat16 has so few digits that
-    pictures would differ from those of a GPU. Apple's GPUs run float32, because float16 gives
-    black pictures with some models.
+    with; models that predict a flow need the range of float32 and get bfloat16 (`wide`). CPUs run
+    float32: float16 has no fast kernels there, and bfloat16 has so few digits that pictures would
+    differ from those of a GPU. Apple's GPUs run float32, because float16 gives black pictures with
+    some models.
     """
     if name == "auto":
-        return torch.float16 if device.type == "cuda" else torch.float32
+        half = torch.bfloat16 if wide else torch.float16
+        return half if device.type in ("cuda", "xpu") else torch.float32
     if name not in DTYPES:
         known = ", ".join(["auto", *DTYPES])
         raise InvalidRequest("engine.dtype", f"The number format {name!r} is none of {known}.")
@@ -59,3 +66,30 @@ def release_memory(device: torch.device) -> None:
         torch.cuda.empty_cache()
     elif device.type == "mps":
         torch.mps.empty_cache()
+    elif device.type == "xpu":
+        torch.xpu.empty_cache()
+    if sys.platform == "linux":
+        # glibc keeps freed blocks below its threshold; other libraries have no such function.
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that can still be taken on the device."""
+    if device.type == "cuda":
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + unused
+    return psutil.virtual_memory().available
+
+
+def total_memory(device: torch.device) -> int:
+    """Bytes that the device has."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[1]
+    return psutil.virtual_memory().total
+
+
+def offloads(device: torch.device) -> bool:
+    """Whether the device has a memory of its own, which weights can leave for the machine's."""
+    return device.type in ("cuda", "xpu")

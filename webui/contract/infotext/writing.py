@@ -126,6 +126,12 @@ def _machine_fields(execution: Execution) -> dict[str, str]:
         fields["Lora hashes"] = execution.lora_hashes
     if execution.dtype != "float32":
         fields["Precision"] = execution.dtype
+    if execution.vae_dtype:
+        fields["VAE precision"] = execution.vae_dtype
+    if execution.storage == "fp8":
+        fields["FP8 weight"] = "Enable"
+    if execution.attention != "sdpa":
+        fields["Attention"] = execution.attention
     if execution.vae_tiles:
         fields["VAE tiles"] = str(execution.vae_tiles)
     if execution.packed > 1:

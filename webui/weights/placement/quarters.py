@@ -66,11 +66,15 @@ class Quarters:
         self._move = move or _move
         self._handles: dict[str, list[RemovableHandle]] = {}
         self.plan = Plan()
+        self.settled = False
 
     def settle(self, plan: Plan) -> None:
         """Bring every part to where `plan` keeps it."""
+        if self.settled and self._lies_as(plan):
+            self.plan = plan
+            return
         self.leave()
-        self.plan = plan
+        self.plan, self.settled = plan, True
         for name in self._modules:
             self._settle(name)
 
@@ -81,9 +85,18 @@ class Quarters:
     def leave(self) -> None:
         """Take every part to host memory, free of hooks."""
         self.rest()
+        self.settled = False
         for name, module in self._modules.items():
             self._unhook(name)
             _convert(module, lambda t: t.to(HOST))
+
+    def weight(self, name: str, plan: Plan) -> int:
+        """Bytes of a part as it lies on the device under `plan`."""
+        tensors, dtype = all_tensors(self._modules[name]), self._formats[name].dtype
+        if plan.storage == "file":
+            return sum(t.numel() * t.element_size() for t in tensors)
+        narrow = plan.storage == "fp8" and name == self._network
+        return sum(t.numel() * (1 if narrow else dtype.itemsize) for t in tensors)
 
     def widen(self, name: str, dtype: torch.dtype) -> bool:
         """Let the part `name` compute in `dtype` from now on; False where it does already."""
@@ -95,6 +108,10 @@ class Quarters:
         self._formats[name] = Format(known.device, dtype)
         self._settle(name)
         return True
+
+    def _lies_as(self, plan: Plan) -> bool:
+        mine = self.plan
+        return (mine.placement, mine.storage) == (plan.placement, plan.storage)
 
     def _unhook(self, name: str) -> None:
         for handle in self._handles.pop(name, ()):
