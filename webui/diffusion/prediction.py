@@ -5,6 +5,7 @@ answer with the noise or with "v" and are sampled in variance-exploding space. `
 the family of rectified flows (Stable Diffusion 3, FLUX), sampled in the flow's own space.
 """
 
+import math
 from typing import Final, Literal, Protocol
 
 import torch
@@ -242,3 +243,26 @@ class FlowPrediction(RectifiedFlow):
     def start(self, latent: Tensor | None, noise: Tensor, sigma: Tensor) -> Tensor:
         """The mixture of latent (zeros if there is none) and noise at sigma."""
         return noise * sigma if latent is None else self.add_noise(latent, noise, sigma)
+
+
+class SizedFlowPrediction(FlowPrediction):
+    """A flow whose shift grows with the picture, as FLUX's does: exp(mu), mu linear in its tokens.
+
+    `logarithms` are mu at the two numbers of `tokens`; until a size is told, the larger holds.
+    """
+
+    def __init__(
+        self,
+        logarithms: tuple[float, float] = (0.5, 1.15),
+        tokens: tuple[int, int] = (256, 4096),
+        steps: int = 1000,
+    ) -> None:
+        super().__init__(math.exp(logarithms[1]), steps)
+        self.logarithms = logarithms
+        self.tokens = tokens
+
+    def of_size(self, tokens: int) -> FlowPrediction:
+        """The flow of a picture of this many tokens."""
+        (low, high), (few, many) = self.logarithms, self.tokens
+        mu = low + (high - low) * (tokens - few) / (many - few)
+        return FlowPrediction(math.exp(mu), self.steps)

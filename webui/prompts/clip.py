@@ -76,12 +76,18 @@ class ClipReader:
         ids = torch.tensor([chunk.ids], device=device)  # (1, 77)
         with self._learned_vectors(model.embeddings.token_embedding, chunk):
             told = encoder(input_ids=ids, output_hidden_states=layer > 1)
-        pooled = told.text_embeds.float() if self.kind.pools else None
+        pooled = self._pooled(told) if self.kind.pools else None
         if layer == 1:
             return Encoded(told.last_hidden_state.float(), pooled)
         hidden = told.hidden_states[-layer]
         context = model.final_layer_norm(hidden) if self.kind.normed else hidden
         return Encoded(context.float(), pooled)
+
+    @staticmethod
+    def _pooled(told: Any) -> Tensor:
+        """The vector of the end word, projected where the encoder has a projection."""
+        vector: Tensor = told.text_embeds if "text_embeds" in told else told.pooler_output
+        return vector.float()
 
     def _layer(self) -> int:
         """Which layer's output is read, counted from the end."""

@@ -3,19 +3,23 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from webui.contract.request import Reading
 from webui.diffusion.conditioning import Conditioning, Part, Segment, Timeline
+from webui.library.t5_vocabulary import UnigramVocabulary
 from webui.library.vocabularies import BpeVocabulary
 from webui.prompts.clip import ClipReader
 from webui.prompts.joining import TextReader, join
 from webui.prompts.layout import USUAL
 from webui.prompts.syntax import Span, word
+from webui.prompts.t5 import T5Reader
+from webui.prompts.t5_tokens import t5_tokenizer_for
 from webui.prompts.tokens import tokenizer_for
-from webui.weights.checkpoint import Checkpoint
+from webui.weights.checkpoint import Checkpoint, Vocabulary
 from webui.weights.families import TextEncoder
 
 
@@ -62,7 +66,9 @@ class Encoder:
         """Encode what one prompt says in turn; equal texts are encoded once."""
         family, counts = self.checkpoint.family, Counter(texts)
         read = [reader.read(counts) for reader in self._readers()]
-        told = {text: join(family.joining, [one[text] for one in read]) for text in counts}
+        network: Any = self.checkpoint.network.module
+        width = network.config.get("joint_attention_dim", 0)
+        told = {text: join(family.joining, [one[text] for one in read], width) for text in counts}
         if negative and family.silent_negative and not any(counts):
             return {text: _silent(one) for text, one in told.items()}
         return told
@@ -78,17 +84,22 @@ class Encoder:
         return [READERS[kind.kind](self, kind, module, words) for kind, module, words in rows]
 
 
-def _clip(
-    encoder: Encoder, kind: TextEncoder, module: nn.Module, words: BpeVocabulary
-) -> TextReader:
+def _clip(encoder: Encoder, kind: TextEncoder, module: nn.Module, words: Vocabulary) -> TextReader:
+    assert isinstance(words, BpeVocabulary)
     learned = encoder.learned.get(kind.folder, {})
     tokenizer = tokenizer_for(words)
     return ClipReader(kind, module, tokenizer, encoder.reading, encoder.clip_skip, learned)
 
 
-READERS: Mapping[str, Callable[[Encoder, TextEncoder, nn.Module, BpeVocabulary], TextReader]] = {
+def _t5(encoder: Encoder, kind: TextEncoder, module: nn.Module, words: Vocabulary) -> TextReader:
+    assert isinstance(words, UnigramVocabulary)
+    return T5Reader(kind, module, t5_tokenizer_for(words), encoder.reading)
+
+
+READERS: Mapping[str, Callable[[Encoder, TextEncoder, nn.Module, Vocabulary], TextReader]] = {
     "CLIPTextModel": _clip,
     "CLIPTextModelWithProjection": _clip,
+    "T5EncoderModel": _t5,
 }
 """Who reads for each kind of text encoder."""
 

@@ -12,6 +12,13 @@ from webui.errors import UnsupportedModel
 from webui.library.headers import Header
 from webui.weights.families import CONFIGS, Part, first_attention
 from webui.weights.towers import PROJECTION, block_count, is_open_clip
+from webui.weights.transformer_configs import (
+    MissingTensor,
+    fit_flux,
+    fit_sd3,
+    fit_t5,
+    shape_of,
+)
 
 HEAD_WIDTH = 64
 """Every CLIP text encoder in use has heads of 64 channels."""
@@ -37,41 +44,30 @@ def fitted_config(part: Part, header: Header) -> dict[str, Any]:
     config = read_config(part.config)
     try:
         return config | FITTERS[part.kind](config, part.prefix, header)
-    except _Missing as missing:
+    except MissingTensor as missing:
         raise UnsupportedModel(
             f"The file's {part.folder.replace('_', ' ')} is not built as its family's are.",
             f"there is no tensor {missing}",
         ) from missing
 
 
-class _Missing(Exception):
-    """A tensor whose shape is needed is not in the file."""
-
-
-def _shape(header: Header, name: str) -> tuple[int, ...]:
-    shape = header.shape(name)
-    if shape is None:
-        raise _Missing(name)
-    return shape
-
-
 def _fit_unet(config: dict[str, Any], prefix: str, header: Header) -> dict[str, Any]:
     stride = config["layers_per_block"] + 1
     widths = [
-        _shape(header, f"{prefix}input_blocks.{1 + level * stride}.0.out_layers.3.weight")[0]
+        shape_of(header, f"{prefix}input_blocks.{1 + level * stride}.0.out_layers.3.weight")[0]
         for level in range(len(config["block_out_channels"]))
     ]
     place = first_attention(header, prefix) or f"{prefix}input_blocks.1.1.transformer_blocks.0"
     fitted = {
         "block_out_channels": widths,
-        "in_channels": _shape(header, f"{prefix}input_blocks.0.0.weight")[1],
-        "cross_attention_dim": _shape(header, f"{place}.attn2.to_k.weight")[-1],
+        "in_channels": shape_of(header, f"{prefix}input_blocks.0.0.weight")[1],
+        "cross_attention_dim": shape_of(header, f"{place}.attn2.to_k.weight")[-1],
     }
     if config.get("use_linear_projection"):
         fitted["attention_head_dim"] = [max(1, width // HEAD_WIDTH) for width in widths]
         fitted["transformer_layers_per_block"] = _depths(config, prefix, header)
     if config.get("addition_embed_type"):
-        inputs = _shape(header, f"{prefix}label_emb.0.0.weight")[1]
+        inputs = shape_of(header, f"{prefix}label_emb.0.0.weight")[1]
         fitted["projection_class_embeddings_input_dim"] = inputs
     return fitted
 
@@ -92,12 +88,12 @@ def _depths(config: dict[str, Any], prefix: str, header: Header) -> list[int]:
 
 def _fit_vae(config: dict[str, Any], prefix: str, header: Header) -> dict[str, Any]:
     widths = [
-        _shape(header, f"{prefix}encoder.down.{level}.block.0.conv1.weight")[0]
+        shape_of(header, f"{prefix}encoder.down.{level}.block.0.conv1.weight")[0]
         for level in range(len(config["block_out_channels"]))
     ]
     return {
         "block_out_channels": widths,
-        "latent_channels": _shape(header, f"{prefix}decoder.conv_in.weight")[1],
+        "latent_channels": shape_of(header, f"{prefix}decoder.conv_in.weight")[1],
     }
 
 
@@ -107,26 +103,26 @@ def _fit_clip(config: dict[str, Any], prefix: str, header: Header) -> dict[str, 
         return _fit_open_clip(config, prefix, header, names)
     # The oldest files lack the inner part of the name.
     root = f"{prefix}text_model." if header.has(f"{prefix}text_model.") else prefix
-    words, width = _shape(header, f"{root}embeddings.token_embedding.weight")
+    words, width = shape_of(header, f"{root}embeddings.token_embedding.weight")
     layers = {name.split(".")[0] for name in _tails(header, f"{root}encoder.layers.")}
     projection = header.shape(f"{prefix}text_projection.weight")
     return _clip_widths(words, width) | {
         "projection_dim": projection[0] if projection and _projects(config) else width,
         "num_hidden_layers": len(layers),
-        "intermediate_size": _shape(header, f"{root}encoder.layers.0.mlp.fc1.weight")[0],
+        "intermediate_size": shape_of(header, f"{root}encoder.layers.0.mlp.fc1.weight")[0],
     }
 
 
 def _fit_open_clip(
     config: dict[str, Any], prefix: str, header: Header, names: set[str]
 ) -> dict[str, Any]:
-    words, width = _shape(header, f"{prefix}token_embedding.weight")
+    words, width = shape_of(header, f"{prefix}token_embedding.weight")
     projects = _projects(config)
     inner = f"{prefix}transformer.resblocks.0.mlp.c_fc.weight"
     return _clip_widths(words, width) | {
-        "projection_dim": _shape(header, prefix + PROJECTION)[1] if projects else width,
+        "projection_dim": shape_of(header, prefix + PROJECTION)[1] if projects else width,
         "num_hidden_layers": block_count(names, projects),
-        "intermediate_size": _shape(header, inner)[0],
+        "intermediate_size": shape_of(header, inner)[0],
     }
 
 
@@ -151,4 +147,7 @@ FITTERS: dict[str, Callable[[dict[str, Any], str, Header], dict[str, Any]]] = {
     "AutoencoderKL": _fit_vae,
     "CLIPTextModel": _fit_clip,
     "CLIPTextModelWithProjection": _fit_clip,
+    "FluxTransformer2DModel": fit_flux,
+    "SD3Transformer2DModel": fit_sd3,
+    "T5EncoderModel": fit_t5,
 }

@@ -1,6 +1,7 @@
 """Modules from a configuration and named tensors, with every tensor accounted for."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, cast
 
 import torch
@@ -10,18 +11,32 @@ from diffusers.loaders.single_file_utils import (
     convert_ldm_vae_checkpoint,
 )
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
+from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    T5Config,
+    T5EncoderModel,
+)
 
 from webui.errors import UnsupportedModel
 from webui.weights.families import Part
 from webui.weights.towers import is_open_clip, transformers_tower
+from webui.weights.transformer_names import diffusers_flux, diffusers_sd3
 
 State = dict[str, Tensor]
 
 INNER = "text_model."
 POSITIONS = "position_ids"
+PROJECTION = "text_projection.weight"
+SCALE = "logit_scale"
+T5_WORDS = ("shared.weight", "encoder.embed_tokens.weight")
+WORD_SHARERS = ("T5EncoderModel",)
+"""Text encoders whose words have two names, and are one matrix."""
 TOWERS = ("CLIPTextModel", "CLIPTextModelWithProjection")
 SHOWN = 4
 FAULTS = ("missing", "unknown", "of another shape")
@@ -39,6 +54,18 @@ def _clip(config: dict[str, Any]) -> nn.Module:
     return CLIPTextModel(CLIPTextConfig.from_dict(config))
 
 
+def _flux(config: dict[str, Any]) -> nn.Module:
+    return cast(nn.Module, FluxTransformer2DModel.from_config(config))
+
+
+def _sd3(config: dict[str, Any]) -> nn.Module:
+    return cast(nn.Module, SD3Transformer2DModel.from_config(config))
+
+
+def _t5(config: dict[str, Any]) -> nn.Module:
+    return T5EncoderModel(T5Config.from_dict(config))
+
+
 def _projecting_clip(config: dict[str, Any]) -> nn.Module:
     return CLIPTextModelWithProjection(CLIPTextConfig.from_dict(config))
 
@@ -48,6 +75,9 @@ BUILDERS: Mapping[str, Callable[[dict[str, Any]], nn.Module]] = {
     "AutoencoderKL": _autoencoder,
     "CLIPTextModel": _clip,
     "CLIPTextModelWithProjection": _projecting_clip,
+    "FluxTransformer2DModel": _flux,
+    "SD3Transformer2DModel": _sd3,
+    "T5EncoderModel": _t5,
 }
 """The only classes that a model folder can ask for; nothing is ever imported by name."""
 
@@ -63,13 +93,25 @@ def build(part: Part, config: dict[str, Any], state: State) -> nn.Module:
             f"The model's {part.folder.replace('_', ' ')} is a {named}; "
             f"its family has a {part.kind} there."
         )
-    # Buffers are made for real: some, such as position ids, are in no file.
-    with init_empty_weights(include_buffers=False):
+    with _emptily(part.kind):
         module = BUILDERS[part.kind](config)
     state = _renamed(module, state)
     _check(part, module, state)
     module.load_state_dict(state, strict=True, assign=True)
+    if part.kind in WORD_SHARERS:
+        cast("Any", module).set_input_embeddings(cast("Any", module).shared)
     return module.eval().requires_grad_(False)
+
+
+def _emptily(kind: str) -> AbstractContextManager[Any]:
+    """Modules made inside have no memory for weights.
+
+    Buffers are made for real, since some, such as position ids, are in no file; but transformers
+    have theirs in their files, and making them takes seconds.
+    """
+    if kind in RENAMERS:
+        return torch.device("meta")
+    return cast("AbstractContextManager[Any]", init_empty_weights(include_buffers=False))
 
 
 def converted(part: Part, config: dict[str, Any], state: State) -> State:
@@ -79,7 +121,13 @@ def converted(part: Part, config: dict[str, Any], state: State) -> State:
     """
     if part.kind in TOWERS:
         projects = part.kind != "CLIPTextModel"
-        return transformers_tower(state, projects) if is_open_clip(set(state)) else state
+        if is_open_clip(set(state)):
+            return transformers_tower(state, projects)
+        return _projected(state, projects, config["hidden_size"])
+    if part.kind in WORD_SHARERS:
+        return _shared_words(state)
+    if part.kind in RENAMERS:
+        return RENAMERS[part.kind](state)
     convert = CONVERTERS[part.kind]
     try:
         result: State = convert({part.prefix + name: t for name, t in state.items()}, config)
@@ -97,6 +145,27 @@ def converted(part: Part, config: dict[str, Any], state: State) -> State:
         )
     return result
 
+
+def _projected(state: State, projects: bool, width: int) -> State:
+    """A CLIP's tensors with the projection that its class has: none, or as it is without one."""
+    kept = {name: t for name, t in state.items() if name not in (PROJECTION, SCALE)}
+    if projects:
+        like = next(iter(state.values()))
+        kept[PROJECTION] = state.get(PROJECTION, torch.eye(width, dtype=like.dtype))
+    return kept
+
+
+def _shared_words(state: State) -> State:
+    """T5's tensors with its words under both of their names."""
+    kept = {name: tensor for name, tensor in state.items() if name != SCALE}
+    named = [kept[name] for name in T5_WORDS if name in kept]
+    return kept | dict.fromkeys(T5_WORDS, named[0]) if named else kept
+
+
+RENAMERS: Mapping[str, Callable[[State], State]] = {
+    "FluxTransformer2DModel": diffusers_flux,
+    "SD3Transformer2DModel": diffusers_sd3,
+}
 
 CONVERTERS: Mapping[str, Callable[[State, dict[str, Any]], State]] = {
     "UNet2DConditionModel": convert_ldm_unet_checkpoint,

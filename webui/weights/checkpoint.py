@@ -1,7 +1,7 @@
 """A loaded model: passive; moving it is residency's work, changing it a patch's."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -10,10 +10,14 @@ from torch import Tensor, nn
 from webui.diffusion.conditioning import ConditioningBatch
 from webui.diffusion.denoiser import Residuals
 from webui.diffusion.prediction import Prediction
+from webui.library.t5_vocabulary import UnigramVocabulary
 from webui.library.vocabularies import BpeVocabulary
 from webui.weights.families import Defaults, LatentFormat, ModelFamily
 from webui.weights.placement import Quarters, like_of
 from webui.weights.previewer import Previewer
+
+
+Vocabulary: TypeAlias = BpeVocabulary | UnigramVocabulary
 
 
 class ModuleNetwork(Protocol):
@@ -42,7 +46,7 @@ class Checkpoint:
         network: the denoising network, ready for `Guided`.
         vae: diffusers' AutoencoderKL.
         text_encoders: transformers' modules, in the family's order.
-        vocabularies: one for each text encoder, for `webui.prompts.tokens.tokenizer_for`.
+        vocabularies: one for each text encoder, for `tokenizer_for` and `t5_tokenizer_for`.
         prediction: noise levels, and what the network predicts.
         latent: how its VAE scales latents.
         defaults: what a request for it should start from.
@@ -56,7 +60,7 @@ class Checkpoint:
     network: ModuleNetwork
     vae: AutoencoderKL
     text_encoders: tuple[nn.Module, ...]
-    vocabularies: tuple[BpeVocabulary, ...]
+    vocabularies: tuple[Vocabulary, ...]
     prediction: Prediction
     latent: LatentFormat
     defaults: Defaults

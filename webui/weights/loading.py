@@ -3,7 +3,7 @@
 import logging
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -14,26 +14,20 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from webui.errors import StorageError, UnsupportedModel
-from webui.library.embedded import Parts, embedded_part, embedded_parts
+from webui.library.embedded import embedded_part, embedded_parts
 from webui.library.headers import Header
-from webui.library.vocabularies import (
-    BpeVocabulary,
-    parse_vocabulary,
-    read_clip_vocabulary,
-    read_vocabulary,
-)
 from webui.weights.architecture import fitted_config, read_config
-from webui.weights.assembly import State, build, converted, placed
-from webui.weights.checkpoint import Checkpoint
+from webui.weights.assembly import build, converted, placed
+from webui.weights.checkpoint import Checkpoint, ModuleNetwork, Vocabulary
 from webui.weights.families import (
     Defaults,
     LatentFormat,
     ModelFamily,
     Part,
-    TextEncoder,
     identify,
     identify_folder,
 )
+from webui.weights.families.marks import NAME
 from webui.weights.folders import (
     CARD,
     apply_card,
@@ -43,11 +37,14 @@ from webui.weights.folders import (
     read_states,
     weight_files,
 )
-from webui.weights.networks import UNetNetwork
+from webui.weights.networks import FluxNetwork, SD3Network, UNetNetwork
+from webui.weights.parts import Held, Surroundings, gather_parts, look_beside
 from webui.weights.predictions import prediction_kind, read_prediction
 from webui.weights.previewer import FOLDER as PREVIEWER
 from webui.weights.previewer import load_previewer
+from webui.weights.quantised.files import open_tensors
 from webui.weights.telling import told_header
+from webui.weights.words import words_of_file, words_of_folder
 
 log = logging.getLogger(__name__)
 
@@ -56,9 +53,17 @@ IGNORED = re.compile(
     r"model_ema\.|betas$|(alphas|sqrt_|log_|posterior_).*|v_pred$|ztsnr$|logvar$"
     r"|first_stage_model\.loss\.|cond_stage_model\.(logit_scale|transformer\.text_projection)"
     r"|conditioner\.embedders\.\d\.(logit_scale|transformer\.text_projection)|denoiser\.sigmas$"
-    r"|.*\.position_ids$|.*\.model\.(logit_scale|attn_mask)$"
+    r"|.*\.position_ids$|.*\.model\.(logit_scale|attn_mask)$|text_encoders\.\w+\.logit_scale$"
 )
 """Names in single files that are no weights of ours: averages, schedules, training's leftovers."""
+
+NETWORKS: Mapping[str, Callable[[nn.Module], ModuleNetwork]] = {
+    "UNet2DConditionModel": UNetNetwork,
+    "SD3Transformer2DModel": SD3Network,
+    "FluxTransformer2DModel": FluxNetwork,
+}
+
+NOTHING = Surroundings()
 
 
 def load_checkpoint(
@@ -67,19 +72,23 @@ def load_checkpoint(
     dtype: torch.dtype,
     title: str = "",
     sha256: str | None = None,
+    about: Surroundings = NOTHING,
 ) -> Checkpoint:
     """Load the model at `path`, a folder in diffusers layout or one .safetensors file.
 
     Each part is read as stored and cast when it is whole, so that no more than one part is ever
     in memory twice. Without a device the weights stay as they are stored, mapped from their files,
-    and `dtype` only tells which files suit it. Raises UnsupportedModel, Unavailable, StorageError.
+    and `dtype` only tells which files suit it. A single file may lack parts that lie about it.
+    Raises UnsupportedModel, Unavailable, StorageError.
     """
     started = time.perf_counter()
     title = title or path.name
     try:
-        load = _load_folder if path.is_dir() else _load_file
         where = None if device is None else torch.device(device)
-        checkpoint = load(path, where, dtype)
+        if path.is_dir():
+            checkpoint = _load_folder(path, where, dtype)
+        else:
+            checkpoint = _load_file(path, where, dtype, about)
     except (OSError, SafetensorError) as error:
         raise StorageError(f"The model {title} could not be read.", str(error)) from error
     seconds = time.perf_counter() - started
@@ -106,7 +115,7 @@ def _load_folder(folder: Path, device: torch.device | None, dtype: torch.dtype) 
     checkpoint = _assembled(
         family,
         modules=[part(p) for p in (family.network, family.vae, *family.encoders)],
-        vocabularies=[read_vocabulary(place_of(folder, e.tokenizer)) for e in family.encoders],
+        vocabularies=[words_of_folder(e, place_of(folder, e.tokenizer)) for e in family.encoders],
         prediction=read_prediction(scheduler, kind),
     )
     return replace(
@@ -129,26 +138,27 @@ def _native(checkpoint: Checkpoint) -> Defaults:
 # ------------------------------------------------------------------------------------ single files
 
 
-def _load_file(path: Path, device: torch.device | None, dtype: torch.dtype) -> Checkpoint:
-    header = told_header(path)
+def _load_file(
+    path: Path, device: torch.device | None, dtype: torch.dtype, about: Surroundings
+) -> Checkpoint:
+    file = open_tensors(path)
+    header = file.header.marked({**told_header(path).metadata, NAME: path.stem})
     family = identify(header, path.name)
-    parts = (family.network, family.vae, *family.encoders)
     own = embedded_parts(header)
+    family, held = gather_parts(family, file, look_beside(about.chosen), look_beside(about.found))
     configs = [
-        fitted_config(part, header) if own is None else embedded_part(own, part.folder)
-        for part in parts
+        fitted_config(one.part, one.file.header)
+        if own is None
+        else embedded_part(own, one.part.folder)
+        for one in held
     ]
+    folders = (*dict.fromkeys(one.file.path.parent for one in held), *about.folders)
     vocabularies = [
-        _vocabulary(e, c, own) for e, c in zip(family.encoders, configs[2:], strict=True)
+        words_of_file(e, c, own, folders) for e, c in zip(family.encoders, configs[2:], strict=True)
     ]
-    _report_unused(header, parts, path.name)
+    _report_unused(header, [one.part for one in held if one.file is file], path.name)
     modules = [
-        placed(
-            build(part, config, converted(part, config, _read_part(path, header, part))),
-            device,
-            dtype,
-        )
-        for part, config in zip(parts, configs, strict=True)
+        _module(one, config, device, dtype) for one, config in zip(held, configs, strict=True)
     ]
     scheduler = read_config(family.scheduler) if own is None else embedded_part(own, "scheduler")
     prediction = read_prediction(
@@ -165,19 +175,14 @@ def _load_file(path: Path, device: torch.device | None, dtype: torch.dtype) -> C
     )
 
 
-def _vocabulary(
-    encoder: TextEncoder, config: Mapping[str, Any], own: Parts | None
-) -> BpeVocabulary:
-    """The file's own vocabulary, or CLIP's, which all others of its families are made for."""
-    if own is not None and encoder.tokenizer in own:
-        return parse_vocabulary(own[encoder.tokenizer], encoder.tokenizer)
-    vocabulary = read_clip_vocabulary(encoder.pad)
-    if config["vocab_size"] < len(vocabulary):
-        raise UnsupportedModel(
-            f"The file's text encoder knows {config['vocab_size']} words; "
-            f"CLIP's vocabulary has {len(vocabulary)}."
-        )
-    return vocabulary
+def _module(
+    held: Held, config: dict[str, Any], device: torch.device | None, dtype: torch.dtype
+) -> nn.Module:
+    part = held.part
+    names = [name for name in held.file.header.names(part.prefix) if not IGNORED.match(name)]
+    read = held.file.read(names, dtype)
+    state = {name.removeprefix(part.prefix): tensor for name, tensor in read.items()}
+    return placed(build(part, config, converted(part, config, state)), device, dtype)
 
 
 def _report_unused(header: Header, parts: Iterable[Part], name: str) -> None:
@@ -191,12 +196,6 @@ def _report_unused(header: Header, parts: Iterable[Part], name: str) -> None:
             len(unused),
             ", ".join(unused[:4]),
         )
-
-
-def _read_part(path: Path, header: Header, part: Part) -> State:
-    names = [name for name in header.names(part.prefix) if not IGNORED.match(name)]
-    with safe_open(path, framework="pt", device="cpu") as file:
-        return {name.removeprefix(part.prefix): file.get_tensor(name) for name in names}
 
 
 def _own_schedule(path: Path, header: Header) -> Tensor | None:
@@ -216,7 +215,7 @@ def _own_schedule(path: Path, header: Header) -> Tensor | None:
 def _assembled(
     family: ModelFamily,
     modules: list[nn.Module],
-    vocabularies: list[BpeVocabulary],
+    vocabularies: list[Vocabulary],
     prediction: Any,
 ) -> Checkpoint:
     network, vae, *encoders = modules
@@ -229,7 +228,7 @@ def _assembled(
             )
     return Checkpoint(
         family=family,
-        network=UNetNetwork(network),
+        network=NETWORKS[family.network.kind](network),
         vae=vae,
         text_encoders=tuple(encoders),
         vocabularies=tuple(vocabularies),

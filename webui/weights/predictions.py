@@ -6,7 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from webui.diffusion.prediction import DiscretePrediction, Prediction
+from webui.diffusion.prediction import (
+    DiscretePrediction,
+    FlowPrediction,
+    Prediction,
+    SizedFlowPrediction,
+)
 from webui.errors import UnsupportedModel
 from webui.weights.families import PredictionKind
 
@@ -33,12 +38,21 @@ def read_prediction(
     (arXiv:2305.08891, algorithm 1) do. Raises UnsupportedModel for other schedules.
     """
     if kind == "flow":
-        raise UnsupportedModel("Flow models are not loaded by this version.")
+        return _flow(config)
     alphas = (1 - _betas(config)).cumprod(0) if alphas_cumprod is None else alphas_cumprod
     prediction = DiscretePrediction(alphas_cumprod=alphas, kind=kind)
     if zero_terminal or config.get("rescale_betas_zero_snr"):
         return prediction.ending_in_noise()
     return prediction
+
+
+def _flow(config: Mapping[str, Any]) -> FlowPrediction:
+    steps = config.get("num_train_timesteps", 1000)
+    if not config.get("use_dynamic_shifting"):
+        return FlowPrediction(config.get("shift", 1.0), steps)
+    shifts = (config.get("base_shift", 0.5), config.get("max_shift", 1.15))
+    tokens = (config.get("base_image_seq_len", 256), config.get("max_image_seq_len", 4096))
+    return SizedFlowPrediction(shifts, tokens, steps)
 
 
 def _betas(config: Mapping[str, Any]) -> Tensor:
