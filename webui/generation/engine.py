@@ -19,8 +19,8 @@ from webui.contract.worker import Check, Emit, EngineConfig, Inputs
 from webui.diffusion.layers import Interrupted
 from webui.diffusion.samplers import Sampler, builtin_samplers
 from webui.diffusion.schedules import Schedule, builtin_schedules
-from webui.errors import OutOfDeviceMemory
 from webui.effects.builtin import BuiltinEffects
+from webui.errors import OutOfDeviceMemory
 from webui.generation.effects import EffectDesk
 from webui.generation.latents import needs_tiles
 from webui.generation.models import Models

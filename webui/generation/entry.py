@@ -3,7 +3,7 @@
 import importlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import cast
 
@@ -29,7 +29,7 @@ def make_engine(config: EngineConfig) -> Engine:
 
 
 @contextmanager
-def _hidden(package: str) -> Iterator[None]:
+def _hidden(package: str) -> Generator[None, None, None]:
     """Let nothing that is imported within the block find `package`, which is not imported yet."""
     if package in sys.modules:
         yield
