@@ -16,7 +16,6 @@ from webui.weights.families import Defaults, LatentFormat, ModelFamily
 from webui.weights.placement import Quarters, like_of
 from webui.weights.previewer import Previewer
 
-
 Vocabulary: TypeAlias = BpeVocabulary | UnigramVocabulary
 
 
