@@ -5,16 +5,25 @@ A line may hold `done` and `total`, or `error` (the name of one of our errors) w
 """
 
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
 
 import webui
-from webui.errors import Conflict, ModelMismatch, StorageError, UnsupportedModel, WebuiError
+from webui.errors import (
+    Conflict,
+    ModelMismatch,
+    StorageError,
+    UnsupportedModel,
+    WebuiError,
+)
 
 ROOT = Path(webui.__file__).resolve().parent.parent
 BOOT = (
@@ -158,3 +167,20 @@ def _reason(said: Mapping[str, Any], complaints: str) -> WebuiError:
     return UnsupportedModel(
         "The process that read the file ended: the file is damaged, or made to do harm.", complaints
     )
+
+
+@contextmanager
+def workshop(root: Path, prefix: str) -> Generator[Path, None, None]:
+    """A hidden folder below `root` for what is not finished; it goes with all that is in it.
+
+    Raises StorageError.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        place = Path(tempfile.mkdtemp(prefix=prefix, dir=root)).absolute()
+    except OSError as error:
+        raise StorageError("The models folder cannot be written to.", str(error)) from error
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)

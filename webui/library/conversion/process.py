@@ -2,15 +2,13 @@
 
 import logging
 import os
-import shutil
-import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from webui.errors import Conflict, StorageError
-from webui.library.errands import Report, run_errand, silent
+from webui.library.errands import Report, run_errand, silent, workshop
 from webui.library.folders import folder_for
 from webui.library.headers import read_header
 from webui.library.identify import Identity, identify
@@ -72,19 +70,12 @@ def convert_model(
     name = _new_name(source)
     if beside and (source.parent / name).exists():
         raise Conflict(f"There is a file called {name} already beside it.")
-    try:
-        models_dir.mkdir(parents=True, exist_ok=True)
-        workshop = Path(tempfile.mkdtemp(prefix=WORKSHOP, dir=models_dir))
-    except OSError as error:
-        raise StorageError("The models folder cannot be written to.", str(error)) from error
-    try:
-        draft = workshop / name
+    with workshop(models_dir, WORKSHOP) as place:
+        draft = place / name
         tensors = _run(source, draft, report, stop)
         identity = identify(read_header(draft))
         folder = source.parent if beside else folder_for(models_dir, identity.kind)
         path = settle(draft, folder / name)
-    finally:
-        shutil.rmtree(workshop, ignore_errors=True)
     log.info("converted %s to %s (%s)", source.name, path, identity.kind)
     return Converted(path, identity, tensors)
 
