@@ -16,6 +16,7 @@ from tests.generation.conftest import ROOT  # noqa: E402
 from webui.contract.request import GenerationRequest  # noqa: E402
 from webui.diffusion.conditioning import Conditioning  # noqa: E402
 from webui.diffusion.denoiser import Guided  # noqa: E402
+from webui.diffusion.guidance import cfg  # noqa: E402
 from webui.generation.effects import Layers  # noqa: E402
 from webui.plugins import Effect, PassView  # noqa: E402
 from webui.weights.checkpoint import Checkpoint  # noqa: E402
@@ -72,7 +73,7 @@ class Stand:
             [self.cond],
             [self.uncond],
             cfg_scale,
-            guidance=layers.guidance(cfg_scale),
+            guidance=layers.guidance(cfg(cfg_scale)),
         )
         with torch.inference_mode():
             return layers.wrap(guided)(self.x * sigma, torch.tensor(sigma))

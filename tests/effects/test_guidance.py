@@ -28,7 +28,7 @@ WHOLE = (1, 2, 3)
 
 
 def guess(cond: Tensor, uncond: Tensor) -> Estimates:
-    return Estimates(cond, torch.tensor(2.5), cond, uncond, lambda x, positive: x)
+    return Estimates(cond, torch.tensor(2.5), cond, uncond, lambda x, positive: x, lambda: uncond)
 
 
 @pytest.fixture

@@ -69,6 +69,11 @@ REQUEST_OPTIONS: Mapping[str, Option] = {
     "img2img_extra_noise": Option("noise.extra", 0.0),
     "img2img_fix_steps": Option("source.exact_steps", False),
     "img2img_color_correction": Option("source.color_correction", False),
+    "inpainting_mask_weight": Option("source.conditioning_mask_strength", 1.0),
+    "sdxl_crop_top": Option("framing.crop_top", 0),
+    "sdxl_crop_left": Option("framing.crop_left", 0),
+    "sdxl_refiner_low_aesthetic_score": Option("framing.negative_aesthetic_score", 2.5),
+    "sdxl_refiner_high_aesthetic_score": Option("framing.aesthetic_score", 6.0),
 }
 """Options that change the picture; those without a path are read where several fields meet."""
 
@@ -86,7 +91,6 @@ SETTING_OPTIONS: Mapping[str, str] = {
 NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "sd_vae": ("Automatic", "None", "automatic", ""),
     "face_restoration": (False,),
-    "inpainting_mask_weight": (1,),
     "enable_quantization": (False,),
     "no_dpmpp_sde_batch_determinism": (False,),
     "hires_fix_use_firstpass_conds": (False,),

@@ -114,7 +114,7 @@ IMG2IMG = (
     Row("resize_mode", Whole, 0, note="0 just resize, 1 crop, 2 fill, 3 latent upscale."),
     Row("denoising_strength", Real, 0.75, "source.denoising_strength"),
     Row("initial_noise_multiplier", Real, None, "source.noise_multiplier"),
-    Row("image_cfg_scale", Real, None),
+    Row("image_cfg_scale", Real, None, "source.image_cfg_scale", note="Absent: 1.5."),
     Row("mask", str, None, note="White, or opaque where it has transparency, is painted anew."),
     Row("mask_blur", Whole, None),
     Row("mask_blur_x", Whole, 4),

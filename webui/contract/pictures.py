@@ -158,6 +158,17 @@ class Source(Frozen):
         Param("Color correction", "Give the result the colours of the source picture.",
               infotext="Color correction", axis=True),
     ] = False
+    image_cfg_scale: Annotated[
+        float, Field(ge=0, le=3),
+        Param("Image CFG Scale", "How strongly the picture follows the source; only models that "
+              "edit by instructions look at it.", infotext="Image CFG scale", axis=True, step=0.05),
+    ] = 1.5
+    conditioning_mask_strength: Annotated[
+        float, Field(ge=0, le=1),
+        Param("Inpainting conditioning mask strength", "How much of what the mask covers an "
+              "inpainting model does not see; 0 shows it the whole picture.",
+              infotext="Conditional mask weight", axis=True, step=0.01),
+    ] = 1.0
     inpaint: Inpaint | None = None
 
 # fmt: on

@@ -23,6 +23,7 @@ from webui.contract.pictures import (
 )
 from webui.contract.sampling import (
     SEED_MAX,
+    Framing,
     Levels,
     Noise,
     NoiseSourceName,
@@ -34,7 +35,7 @@ from webui.contract.sampling import (
 )
 
 __all__ = [
-    "SEED_MAX", "AnyRequest", "Blob", "Canvas", "Emphasis", "GenerationRequest", "Hires",
+    "SEED_MAX", "AnyRequest", "Blob", "Canvas", "Emphasis", "Framing", "GenerationRequest", "Hires",
     "ImageRef", "Inpaint", "InpaintArea", "Levels", "MaskMode", "MaskedContent", "Model", "Noise",
     "NoiseSourceName", "OutputOf", "Prompt", "Reading", "Refiner", "RefinerPass", "ResizeMode",
     "Rooted", "Sampling", "ScriptCall", "Seed", "Sha256", "Source", "UniPC", "digest",
@@ -244,6 +245,7 @@ class GenerationRequest(Frozen):
     source: Source | None = None
     hires: Hires | None = None
     refiner: Refiner | None = None
+    framing: Framing = Framing()
     script: ScriptCall | None = None
     effects: tuple[ScriptCall, ...] = ()
 

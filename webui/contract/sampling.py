@@ -194,6 +194,31 @@ class UniPC(Frozen):
     ] = True
 
 
+class Framing(Frozen):
+    """What SDXL and its refiner are told of the picture beside the words."""
+
+    crop_top: Annotated[
+        int, Field(ge=0, le=4096),
+        Param("SDXL crop top", "Tell the model that this much was cut off above; 0: well framed.",
+              infotext="SDXL crop top", axis=True, step=8),
+    ] = 0
+    crop_left: Annotated[
+        int, Field(ge=0, le=4096),
+        Param("SDXL crop left", "Tell the model that this much was cut off on the left.",
+              infotext="SDXL crop left", axis=True, step=8),
+    ] = 0
+    aesthetic_score: Annotated[
+        float, Field(ge=0, le=10),
+        Param("Refiner aesthetic score", "How good a picture the refiner is told to make.",
+              infotext="Aesthetic score", axis=True, step=0.1),
+    ] = 6.0
+    negative_aesthetic_score: Annotated[
+        float, Field(ge=0, le=10),
+        Param("Refiner low aesthetic score", "How good a picture it is told to stay away from.",
+              infotext="Negative aesthetic score", axis=True, step=0.1),
+    ] = 2.5
+
+
 class RefinerPass(StrEnum):
     """Which passes of a hires fix the refiner joins."""
 

@@ -15,7 +15,8 @@ class Conditioning:
     Attributes:
         context: encoded tokens, (1, T, C).
         pooled: one vector for the whole text, (1, P); SDXL, SD3, FLUX.
-        size_ids: original size, crop, target size, (1, 6) float; SDXL.
+        size_ids: original size, crop, target size, (1, 6) float; SDXL. Its refiner has a score
+            in the place of the target size, (1, 5).
         guidance: the distilled guidance value, (1,) float; FLUX.
         reference: clean latents of a picture that is seen as further tokens, (1, C, h, w); Kontext.
         weight: share in a composition by AND; 1 for an ordinary prompt.
@@ -115,18 +116,16 @@ class Timeline:
         self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> "Timeline":
         """The same on another device, as `Conditioning.to`."""
-        return Timeline(
-            tuple(
-                replace(
-                    part,
-                    segments=tuple(
-                        Segment(one.last_call, one.conditioning.to(device, dtype))
-                        for one in part.segments
-                    ),
-                )
-                for part in self.parts
-            )
-        )
+        return self.each(lambda one: one.to(device, dtype))
+
+    def each(self, change: Callable[[Conditioning], Conditioning]) -> "Timeline":
+        """The same with every conditioning changed."""
+
+        def changed(part: Part) -> Part:
+            segments = (Segment(one.last_call, change(one.conditioning)) for one in part.segments)
+            return replace(part, segments=tuple(segments))
+
+        return Timeline(tuple(changed(part) for part in self.parts))
 
 
 Told: TypeAlias = tuple[Conditioning, ...]
@@ -168,11 +167,15 @@ def _repeated(conditioning: Conditioning, length: int) -> Conditioning:
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a network call: which image it belongs to, and on which side of guidance."""
+    """One row of a network call: which image it belongs to, and on which side of guidance.
+
+    `sighted` says whether the network sees what it is shown beside the latent, as `Shown` does.
+    """
 
     image: int
     conditioning: Conditioning
     positive: bool
+    sighted: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,11 +185,12 @@ class ConditioningBatch:
     Attributes:
         context: (N, T, C).
         pooled: (N, P) or None.
-        size_ids: (N, 6) or None.
+        size_ids: (N, 5 or 6) or None.
         guidance: (N,) or None.
         reference: (N, C, h, w) or None.
         images: for each row the index of its image in the batch; controls pick their hint by it.
         positive: for each row whether it is the prompt (True) or the negative prompt (False).
+        sighted: for each row whether it sees what the network is shown beside the latent.
     """
 
     context: Tensor
@@ -196,6 +200,7 @@ class ConditioningBatch:
     reference: Tensor | None = None
     images: tuple[int, ...] = field(default=())
     positive: tuple[bool, ...] = field(default=())
+    sighted: tuple[bool, ...] = field(default=())
 
 
 def stack(rows: Sequence[Row]) -> ConditioningBatch:
@@ -213,6 +218,7 @@ def stack(rows: Sequence[Row]) -> ConditioningBatch:
         reference=_stacked([part.reference for part in parts], "reference"),
         images=tuple(row.image for row in rows),
         positive=tuple(row.positive for row in rows),
+        sighted=tuple(row.sighted for row in rows),
     )
 
 

@@ -1,7 +1,7 @@
 """The one place where the network is called: guidance, batching, and the seam for controls."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Protocol, TypeAlias
 
 import torch
@@ -88,6 +88,33 @@ Control: TypeAlias = Callable[[Tensor, Tensor, Tensor, ConditioningBatch], Resid
 """`(x_in, sigma, timestep, batch) -> residuals` for the N rows of one call, or None for nothing."""
 
 
+class Shown:
+    """A network that is shown something beside the latent, as further channels of its input.
+
+    `channels` is (1 or B, K, H, W); rows that are not sighted get zeros for it.
+    """
+
+    def __init__(self, network: Network, channels: Tensor) -> None:
+        self.network = network
+        self.channels = channels
+
+    def __call__(
+        self,
+        x_in: Tensor,
+        timestep: Tensor,
+        conditioning_batch: ConditioningBatch,
+        residuals: Residuals | None = None,
+        /,
+    ) -> Tensor:
+        """Predict for `x_in` (N, C, H, W) with the channels of each row's image beside it."""
+        batch, channels = conditioning_batch, self.channels.to(x_in)
+        images = batch.images if len(channels) > 1 else (0,) * len(x_in)
+        shown = channels[list(images)]  # (N, K, H, W)
+        if not all(batch.sighted):
+            shown = shown * torch.tensor(batch.sighted).view(-1, 1, 1, 1).to(shown)
+        return self.network(torch.cat([x_in, shown], dim=1), timestep, batch, residuals)
+
+
 class Guided:
     """A denoiser over a network: conditions, batches, adds controls, guides, counts its calls.
 
@@ -154,7 +181,11 @@ class Guided:
             found = self._estimates(other, sigma, side)
             return _composed(found, side, uncond_estimate) if positive else _mean(found, side, x)
 
-        return self.guidance(Estimates(x, sigma, cond_estimate, uncond_estimate, again))
+        def blind() -> Tensor:
+            side = [replace(row, sighted=False) for row in rows[count:]]
+            return _mean(self._estimates(x, sigma, side), side, x)
+
+        return self.guidance(Estimates(x, sigma, cond_estimate, uncond_estimate, again, blind))
 
     def latest_uncond(self) -> Tensor:
         """The clean estimate for the negative prompt in the latest call, (B, C, H, W).

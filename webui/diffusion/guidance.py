@@ -18,6 +18,8 @@ class Estimates:
         uncond: clean estimates for the negative prompt, (B, C, H, W).
         again: `(x, positive) -> estimates`, one more call of the network for another x at the
             same noise level, on the side of the prompt (True) or of the negative prompt.
+        blind: one more call for the negative prompt, in which the network does not see what it is
+            shown beside the latent.
     """
 
     x: Tensor
@@ -25,6 +27,7 @@ class Estimates:
     cond: Tensor
     uncond: Tensor
     again: Callable[[Tensor, bool], Tensor]
+    blind: Callable[[], Tensor]
 
 
 Guidance: TypeAlias = Callable[[Estimates], Tensor]
@@ -36,5 +39,21 @@ def cfg(scale: float) -> Guidance:
 
     def guide(estimates: Estimates) -> Tensor:
         return estimates.uncond + (estimates.cond - estimates.uncond) * scale
+
+    return guide
+
+
+def two_scales(scale: float, picture_scale: float) -> Guidance:
+    """Guidance by a text and by a picture, Brooks et al. 2023 (arXiv:2211.09800), equation 3.
+
+    At `picture_scale` 1 it is `cfg(scale)`, and the third call is saved.
+    """
+    if picture_scale == 1:
+        return cfg(scale)
+
+    def guide(estimates: Estimates) -> Tensor:
+        blind = estimates.blind()
+        by_text = (estimates.cond - estimates.uncond) * scale
+        return blind + by_text + (estimates.uncond - blind) * picture_scale
 
     return guide

@@ -8,7 +8,7 @@ from PIL import Image
 
 from webui.contract.request import GenerationRequest
 from webui.diffusion.denoiser import Denoiser, Network
-from webui.diffusion.guidance import Guidance, cfg
+from webui.diffusion.guidance import Guidance
 from webui.errors import PluginError, WebuiError
 from webui.plugins.effects import Layer, PassView
 from webui.plugins.entries import EffectEntry
@@ -28,10 +28,9 @@ class Layers:
             network = layer.network(network) if layer.network else network
         return network
 
-    def guidance(self, cfg_scale: float) -> Guidance | None:
+    def guidance(self, guidance: Guidance) -> Guidance | None:
         """The guidance as the effects have it; None where none of them minds."""
         guides = [layer.guide for layer in self.each if layer.guide]
-        guidance = cfg(cfg_scale)
         for guide in guides:
             guidance = guide(guidance)
         return guidance if guides else None

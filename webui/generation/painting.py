@@ -18,6 +18,7 @@ from webui.generation.effects import Join
 from webui.generation.hires import base_share, enlarge, second_request
 from webui.generation.models import Models
 from webui.generation.passes import Pass, Refinement, Start, plan_pass, run_pass
+from webui.generation.sights import Scene, look
 from webui.generation.sources import Sources
 from webui.generation.texts import Texts, Words
 from webui.generation.watching import Project, Watch
@@ -126,13 +127,15 @@ class Painter:
         return self._sources.finished(image, request, inputs, painted.latent is not None)
 
     def _base(self, run: Run) -> Tensor:
-        request, start = run.requests[0], None
+        request, start, scene = run.requests[0], None, Scene()
         if request.source is not None:
             run.watch.enter("encoding", 0.0, 0.0)
             start = self._sources.start(run.checkpoint, request, run.inputs)
+            latent = self._sources.latent(run.checkpoint, request, run.inputs)
+            scene = self._sources.scene(request, run.inputs, latent)
         wish, own = request.refiner, request.hires is None
         refines = wish is not None and (own or wish.hires_pass is not RefinerPass.SECOND)
-        spec = self._pass(run, run.requests, self._span(request), start, refines)
+        spec = self._pass(run, run.requests, self._span(request), start, scene, refines)
         return self._sample(run, spec, "sampling", 0.0, SAMPLED * base_share(request))
 
     def _hires(self, run: Run, hires: Hires, latent: Tensor) -> Tensor:
@@ -150,7 +153,8 @@ class Painter:
         wish = first.refiner
         refines = wish is not None and wish.hires_pass is not RefinerPass.FIRST
         span = self._span(second[0], self._span(first).calls)
-        spec = replace(self._pass(run, second, span, start, refines), hires=True)
+        scene = Scene(enlarged, lambda: latents.decode(after, enlarged, tiles))
+        spec = replace(self._pass(run, second, span, start, scene, refines), hires=True)
         return self._sample(run, spec, "hires fix", begun, SAMPLED)
 
     def _sample(self, run: Run, spec: Pass, stage: str, low: float, high: float) -> Tensor:
@@ -164,6 +168,7 @@ class Painter:
         requests: Sequence[GenerationRequest],
         span: Span,
         start: Start | None,
+        scene: Scene,
         refines: bool,
     ) -> Pass:
         request = requests[0]
@@ -171,33 +176,40 @@ class Painter:
         height, width = canvas.height // latents.FACTOR, canvas.width // latents.FACTOR
         if start is not None:
             height, width = start.latent.shape[-2:]
+        size, tiles = (width * latents.FACTOR, height * latents.FACTOR), self._tiles(canvas.tiling)
         return Pass(
             width=width,
             height=height,
             sampler=self._samplers(sampling.sampler),
             schedule=self._schedules(sampling.schedule),
             steps=sampling.steps,
-            words=self._words(run, request, span),
+            words=self._words(run, request, span, size),
             sampling=sampling,
             levels=request.levels,
             unipc=request.unipc,
             seeds=[r.noise for r in requests],
             start=start,
-            refinement=self._refinement(run, request, span) if refines else None,
+            refinement=self._refinement(run, request, span, size) if refines else None,
+            look=lambda checkpoint: look(checkpoint, scene, width, height, tiles),
+            picture_scale=request.source.image_cfg_scale if request.source else 1.0,
         )
 
-    def _refinement(self, run: Run, request: GenerationRequest, span: Span) -> Refinement:
+    def _refinement(
+        self, run: Run, request: GenerationRequest, span: Span, size: tuple[int, int]
+    ) -> Refinement:
         refiner = request.refiner
         assert refiner is not None
 
         def load() -> tuple[Checkpoint, Words]:
             run.checkpoint = run.models.follow(refiner.checkpoint, run.checkpoint)
-            return run.checkpoint, self._words(run, request, span)
+            return run.checkpoint, self._words(run, request, span, size)
 
         return Refinement(refiner.switch_at, refiner.by_sampling_steps, load)
 
-    def _words(self, run: Run, request: GenerationRequest, span: Span) -> Words:
-        return self._texts.words(run.checkpoint, request, span, run.models.reading)
+    def _words(
+        self, run: Run, request: GenerationRequest, span: Span, size: tuple[int, int]
+    ) -> Words:
+        return self._texts.words(run.checkpoint, request, span, size, run.models.reading)
 
     def _span(self, request: GenerationRequest, first_calls: int | None = None) -> Span:
         """The calls that prompts are spread over, as the older UI plans them."""

@@ -1,12 +1,14 @@
 """One trip through the sampling loop; a hires fix is two of them, an img2img is one."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
 from webui.contract.request import Levels, Noise, Sampling, UniPC
-from webui.diffusion.denoiser import Denoiser, Guided
+from webui.diffusion.conditioning import Timeline
+from webui.diffusion.denoiser import Denoiser, Guided, Shown
+from webui.diffusion.guidance import cfg, two_scales
 from webui.diffusion.layers import Check, Masked, Report, Switched, Watched
 from webui.diffusion.moments import refiner_is_due, skipped_negative
 from webui.diffusion.noise import ImageNoise
@@ -22,6 +24,7 @@ from webui.diffusion.schedules import (
     img2img_sigmas,
 )
 from webui.generation.effects import Join, Layers
+from webui.generation.sights import Seen
 from webui.generation.texts import Words
 from webui.plugins.effects import PassView
 from webui.weights.checkpoint import Checkpoint
@@ -64,6 +67,8 @@ class Pass:
     """Everything that one pass needs; sizes are in latent cells.
 
     `start` is None for a picture from noise alone. `seeds` holds the noise fields of each image.
+    `look` tells what a checkpoint's network sees beside the latent, `picture_scale` how strongly
+    one that follows pictures does so.
     """
 
     width: int
@@ -79,6 +84,8 @@ class Pass:
     start: Start | None = None
     refinement: Refinement | None = None
     hires: bool = False
+    look: Callable[[Checkpoint], Seen] = field(default=lambda _checkpoint: Seen())
+    picture_scale: float = 1.0
 
     @property
     def calls(self) -> int:
@@ -150,24 +157,41 @@ def _guided(
     sampling, sampler = spec.sampling, spec.sampler
     prediction = _prediction(checkpoint, spec)
     scale = sampling.cfg_scale * sampler.cfg_factor
+    seen = spec.look(checkpoint)
+    shown = [] if seen.channels is None else [seen.channels.to(checkpoint.device)]
+    network = Shown(checkpoint.network, *shown) if shown else checkpoint.network
+    edits = checkpoint.family.sees == "picture" and spec.picture_scale != 1
+    usual = two_scales(scale, spec.picture_scale) if edits else cfg(scale)
+    skip = skipped_negative(
+        sampling.skip_negative_below,
+        sampling.skip_negative_all_steps,
+        sampling.skip_negative_until,
+        spec.calls,
+        prediction.timestep if sampler.unit_start else None,
+    )
     return Guided(
-        layers.network(checkpoint.network),
+        layers.network(network),
         prediction,
-        [words.cond],
-        [words.uncond],
+        _with_reference(words.cond, seen),
+        _with_reference(words.uncond, seen),
         scale,
-        guidance=layers.guidance(scale),
+        guidance=layers.guidance(usual) or (usual if edits else None),
         padding=words.padding,
-        skip=skipped_negative(
-            sampling.skip_negative_below,
-            sampling.skip_negative_all_steps,
-            sampling.skip_negative_until,
-            spec.calls,
-            prediction.timestep if sampler.unit_start else None,
-        ),
+        skip=None if edits else skip,
         both_sides=sampler.needs_uncond,
         first_call=first_call,
     )
+
+
+def _with_reference(told: Timeline, seen: Seen) -> list[Timeline]:
+    """What each image is told, with the picture that it refers to; one for all where it is one."""
+    if seen.reference is None:
+        return [told]
+
+    def referring(picture: Tensor) -> Timeline:
+        return told.each(lambda one: replace(one, reference=picture))
+
+    return [referring(seen.reference[i : i + 1]) for i in range(len(seen.reference))]
 
 
 def _due(spec: Pass, prediction: Prediction) -> Callable[[int, Tensor], bool]:
@@ -202,7 +226,7 @@ def _schedule_options(checkpoint: Checkpoint, spec: Pass) -> ScheduleOptions:
         beta_alpha=levels.beta_alpha,
         beta_beta=levels.beta_beta,
         skip=spec.unipc.skip_type.value,
-        family=checkpoint.family.name,
+        family=(checkpoint.family.base or checkpoint.family.name).removesuffix("_refiner"),
     )
 
 

@@ -20,6 +20,7 @@ from webui.generation import latents, upscaling
 from webui.generation.caches import Recent
 from webui.generation.inpainting import Region, cells_of, prepare_region
 from webui.generation.passes import Start
+from webui.generation.sights import Scene
 from webui.images.colours import match_colours
 from webui.images.decode import decode_image, flatten
 from webui.images.geometry import resize
@@ -46,7 +47,7 @@ class Sources:
         """
         source = request.source
         assert source is not None
-        latent = self._latent(checkpoint, request, source, inputs)
+        latent = self.latent(checkpoint, request, inputs)
         region, inpaint = self._region(request, inputs), source.inpaint
         mask = None
         if region is not None and inpaint is not None:
@@ -63,6 +64,22 @@ class Sources:
             mask,
             inpaint is not None and inpaint.content is MaskedContent.LATENT_NOISE,
         )
+
+    def scene(self, request: GenerationRequest, inputs: Inputs, latent: Tensor) -> Scene:
+        """What a network may see of the source, whose clean latents are `latent`."""
+        source, canvas = request.source, request.canvas
+        assert source is not None
+        region = self._region(request, inputs)
+        size = (canvas.width, canvas.height)
+
+        def pixels() -> Tensor:
+            image = fitted(request, inputs) if region is None else region.image
+            return latents.to_pixels(resize(image, *size, ResizeMode.JUST_RESIZE))
+
+        mask = None
+        if region is not None and source.inpaint is not None:
+            mask = cells_of(region.mask, *size, source.inpaint.rounded)
+        return Scene(latent, pixels, mask, source.conditioning_mask_strength)
 
     def unsampled(self, request: GenerationRequest, inputs: Inputs) -> Image.Image:
         """What stands for the result where nothing goes through the network."""
@@ -101,9 +118,10 @@ class Sources:
 
         return self._regions.get(self._key(request, source, inputs), prepare)
 
-    def _latent(
-        self, checkpoint: Checkpoint, request: GenerationRequest, source: Source, inputs: Inputs
-    ) -> Tensor:
+    def latent(self, checkpoint: Checkpoint, request: GenerationRequest, inputs: Inputs) -> Tensor:
+        """The source as clean latents (1, C, h, w)."""
+        source = request.source
+        assert source is not None
         key = (checkpoint.sha256, request.canvas.tiling, *self._key(request, source, inputs))
         return self._latents.get(key, lambda: self._encode(checkpoint, request, source, inputs))
 

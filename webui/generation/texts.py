@@ -1,9 +1,12 @@
 """The prompts of a pass, encoded over its calls; what was read once is remembered."""
 
-from collections.abc import Hashable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
 
-from webui.contract.request import GenerationRequest, Reading
+import torch
+from torch import Tensor
+
+from webui.contract.request import Framing, GenerationRequest, Reading
 from webui.diffusion.conditioning import Padding, Timeline, pad_by_repeating, pad_with
 from webui.generation.caches import Recent
 from webui.prompts.encoding import encode_prompt, encode_timeline
@@ -31,26 +34,52 @@ class Texts:
         self._timelines.clear()
 
     def words(
-        self, checkpoint: Checkpoint, request: GenerationRequest, span: Span, state: Hashable = None
+        self,
+        checkpoint: Checkpoint,
+        request: GenerationRequest,
+        span: Span,
+        size: tuple[int, int],
+        state: Hashable = None,
     ) -> Words:
-        """Both prompts of `request` over the calls of `span`.
+        """Both prompts of `request` over the calls of `span`, for a picture of `size` in pixels.
 
         `state` tells what the text encoders are changed by: the same prompt reads differently
         under another one.
         """
         reading, clip_skip = request.reading, request.model.clip_skip
+        numbers = _numbers(checkpoint, request.framing, size)
 
         def timeline(text: str, negative: bool) -> Timeline:
             key = (checkpoint.sha256, state, text, span, reading, clip_skip, negative)
-            return self._timelines.get(
+            told = self._timelines.get(
                 key, lambda: encode_timeline(checkpoint, text, span, reading, clip_skip, negative)
             )
+            ids = numbers(negative)
+            return told if ids is None else told.each(lambda one: replace(one, size_ids=ids))
 
         return Words(
             timeline(request.prompt.positive, False),
             timeline(request.prompt.negative, True),
             _padding(checkpoint, reading, clip_skip),
         )
+
+
+def _numbers(
+    checkpoint: Checkpoint, framing: Framing, size: tuple[int, int]
+) -> Callable[[bool], Tensor | None]:
+    """What is told beside the text of a prompt, or of a negative one: (1, 5 or 6), or None."""
+    width, height = size
+    whole = (height, width, framing.crop_top, framing.crop_left)
+
+    def numbers(negative: bool) -> Tensor | None:
+        if checkpoint.family.numbers == "none":
+            return None
+        if checkpoint.family.numbers == "sizes":
+            return torch.tensor([[*whole, height, width]], dtype=torch.float32)
+        score = framing.negative_aesthetic_score if negative else framing.aesthetic_score
+        return torch.tensor([[*whole, score]], dtype=torch.float32)
+
+    return numbers
 
 
 def _padding(checkpoint: Checkpoint, reading: Reading, clip_skip: int) -> Padding | None:

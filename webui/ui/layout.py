@@ -167,6 +167,14 @@ DETAILS = (
             At("unipc.lower_order_final"),
         ),
     ),
+    Fold(
+        "framing",
+        "SDXL",
+        (
+            row(At("framing.crop_top"), At("framing.crop_left")),
+            row(At("framing.aesthetic_score"), At("framing.negative_aesthetic_score")),
+        ),
+    ),
 )
 REFINER_CHOICE = row(At("refiner.checkpoint"), At("refiner.switch_at"))
 REFINER = Part("refiner", "Refiner", (REFINER_CHOICE, At("refiner.by_sampling_steps")))
@@ -241,6 +249,7 @@ IMG2IMG = Stack(
             (
                 row(At("canvas.tiling"), At("source.exact_steps"), At("source.color_correction")),
                 row(At("sampling.pack"), At("source.noise_multiplier")),
+                row(At("source.image_cfg_scale"), At("source.conditioning_mask_strength")),
                 *DETAILS,
             ),
         ),
@@ -267,6 +276,8 @@ HIDDEN: dict[Mode, dict[str, str]] = {
         "source.exact_steps": NO_SOURCE,
         "source.noise_multiplier": NO_SOURCE,
         "source.zero_strength_step": NO_SOURCE,
+        "source.image_cfg_scale": NO_SOURCE,
+        "source.conditioning_mask_strength": NO_SOURCE,
         "source.color_correction": NO_SOURCE,
         **dict.fromkeys(INPAINT, NO_SOURCE),
     },
