@@ -30,7 +30,7 @@ def test_an_item_is_tried_once_more_smaller_and_the_next_starts_there(
 ) -> None:
     monkeypatch.setattr(plans, "SMALL_PIXELS", 32 * 32)
     monkeypatch.setattr(AutoencoderKL, "decode", full)  # its tiled form does not go through here
-    events = small.run(small.request(), small.request({"noise.seed": 8}))
+    events = small.run(small.request()) + small.run(small.request({"noise.seed": 8}))
     executions = [artifact.execution for artifact in pictures(events)]
     assert [e.vae_tiles for e in executions] == [32 * 32, 32 * 32]
     assert [e.retried for e in executions] == [True, False]
