@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from webui.cli import conversion, merging
 from webui.library.catalog import Catalog
 from webui.library.hashes import HashCache
 from webui.settings import Settings, add_flags, collect_flags, open_settings
@@ -24,6 +25,8 @@ def add_commands(commands: Any) -> None:
     export.add_argument("out", metavar="OUT.safetensors", type=Path)
     add_flags(export, groups=("folders",))
     export.set_defaults(run=run)
+    conversion.add_action(actions, make_catalog)
+    merging.add_action(actions, make_catalog)
 
 
 def run(parsed: argparse.Namespace) -> int:

@@ -68,7 +68,11 @@ def run_errand(
         cwd=folder,
     ) as process:
         watch = _Watch(process, seconds, stop or threading.Event())
-        said = _listen(cast("IO[bytes]", process.stdout), report)
+        try:
+            said = _listen(cast("IO[bytes]", process.stdout), report)
+        except BaseException:  # such as Ctrl+C: leaving would wait for the process
+            process.kill()
+            raise
         watch.end()
     if watch.killed:
         raise Conflict(watch.killed)
