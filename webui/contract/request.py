@@ -211,6 +211,11 @@ class Hires(Frozen):
         Param("Hires CFG Scale", "0: the same as in the first pass.",
               infotext="Hires CFG Scale", axis=True, step=0.5),
     ] = 0.0
+    distilled_cfg_scale: Annotated[
+        float, Field(ge=0, le=30),
+        Param("Hires Distilled CFG Scale", "0: the same as in the first pass.",
+              infotext="Hires Distilled CFG Scale", axis=True, step=0.1),
+    ] = 0.0
     checkpoint: Annotated[
         Name,
         Param("Hires checkpoint", "Empty: the same as in the first pass.",

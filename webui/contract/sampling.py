@@ -63,6 +63,11 @@ class Sampling(Frozen):
         Param("CFG Scale", "How strongly the picture follows the prompt.",
               infotext="CFG scale", axis=True, step=0.5),
     ] = 7.0
+    distilled_cfg_scale: Annotated[
+        float, Field(ge=0, le=30),
+        Param("Distilled CFG Scale", "What models that learned guidance by heart, as FLUX.1 dev, "
+              "are told instead of it.", infotext="Distilled CFG Scale", axis=True, step=0.1),
+    ] = 3.5
     eta: Annotated[
         float | None, Field(ge=0, le=1),
         Param("Eta", "How much fresh noise each step adds. Empty: the sampler's own value.",
@@ -136,6 +141,11 @@ class Levels(Frozen):
         float, Field(ge=0, le=20),
         Param("Rho", "How strongly Karras and Polyexponential bend; 0: the schedule's own.",
               infotext="Schedule rho", axis=True, step=0.01),
+    ] = 0.0
+    shift: Annotated[
+        float, Field(ge=0, le=20),
+        Param("Shift", "Higher: flow models such as SD 3 and FLUX stay longer at high noise; "
+              "0: the model's own.", infotext="Shift", axis=True, step=0.05),
     ] = 0.0
     discard_next_to_last: Annotated[
         bool,

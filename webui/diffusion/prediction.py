@@ -193,6 +193,14 @@ class FlowPrediction(RectifiedFlow):
         self.steps = steps
         self._sigmas = self._shifted(torch.linspace(1 / steps, 1, steps))  # (T,)
 
+    def shifted(self, shift: float, tokens: int) -> "FlowPrediction":
+        """The same with another shift, or where it is 0 with the own one of a picture so large."""
+        return FlowPrediction(shift, self.steps) if shift else self.of_size(tokens)
+
+    def of_size(self, tokens: int) -> "FlowPrediction":
+        """The flow of a picture of this many tokens: any is like the other."""
+        return self
+
     def _shifted(self, time: Tensor) -> Tensor:
         return self.shift * time / (1 + (self.shift - 1) * time)
 

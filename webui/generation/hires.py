@@ -29,6 +29,7 @@ def second_request(request: GenerationRequest) -> GenerationRequest:
         "sampler": hires.sampler or sampling.sampler,
         "schedule": hires.schedule or sampling.schedule,
         "cfg_scale": hires.cfg_scale or sampling.cfg_scale,
+        "distilled_cfg_scale": hires.distilled_cfg_scale or sampling.distilled_cfg_scale,
     }
     own_prompt = {
         "positive": hires.prompt or prompt.positive,

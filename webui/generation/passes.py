@@ -12,7 +12,7 @@ from webui.diffusion.guidance import cfg, two_scales
 from webui.diffusion.layers import Check, Masked, Report, Switched, Watched
 from webui.diffusion.moments import refiner_is_due, skipped_negative
 from webui.diffusion.noise import ImageNoise
-from webui.diffusion.prediction import DiscretePrediction, Prediction
+from webui.diffusion.prediction import DiscretePrediction, FlowPrediction, Prediction
 from webui.diffusion.samplers import Sampler, SamplerOptions, UniPCForm
 from webui.diffusion.schedules import (
     Schedule,
@@ -208,11 +208,18 @@ def _prediction(checkpoint: Checkpoint, spec: Pass) -> Prediction:
 def _levelled(checkpoint: Checkpoint, spec: Pass) -> Prediction:
     """The checkpoint's prediction with its table of noise levels as it was asked for."""
     prediction = checkpoint.prediction
+    if isinstance(prediction, FlowPrediction):
+        return prediction.shifted(spec.levels.shift, _tokens(spec))
     if not isinstance(prediction, DiscretePrediction):
         return prediction
     if spec.levels.downcast_alphas:
         prediction = prediction.downcast()
     return prediction.ending_in_noise() if spec.levels.zero_terminal_snr else prediction
+
+
+def _tokens(spec: Pass) -> int:
+    """The patches of two by two cells that a transformer reads a picture in."""
+    return -(-spec.height // 2) * -(-spec.width // 2)
 
 
 def _schedule_options(checkpoint: Checkpoint, spec: Pass) -> ScheduleOptions:

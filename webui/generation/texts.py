@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -48,6 +49,7 @@ class Texts:
         """
         reading, clip_skip = request.reading, request.model.clip_skip
         numbers = _numbers(checkpoint, request.framing, size)
+        guidance = _guidance(checkpoint, request.sampling.distilled_cfg_scale)
 
         def timeline(text: str, negative: bool) -> Timeline:
             key = (checkpoint.sha256, state, text, span, reading, clip_skip, negative)
@@ -55,13 +57,19 @@ class Texts:
                 key, lambda: encode_timeline(checkpoint, text, span, reading, clip_skip, negative)
             )
             ids = numbers(negative)
-            return told if ids is None else told.each(lambda one: replace(one, size_ids=ids))
+            return told.each(lambda one: replace(one, size_ids=ids, guidance=guidance))
 
         return Words(
             timeline(request.prompt.positive, False),
             timeline(request.prompt.negative, True),
             _padding(checkpoint, reading, clip_skip),
         )
+
+
+def _guidance(checkpoint: Checkpoint, scale: float) -> Tensor | None:
+    """What a network that learned guidance by heart is told, (1,); None for any other."""
+    network: Any = checkpoint.network.module
+    return torch.tensor([scale]) if network.config.get("guidance_embeds") else None
 
 
 def _numbers(

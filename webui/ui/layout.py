@@ -133,6 +133,7 @@ DETAILS = (
         "noise_while_sampling",
         "Noise while sampling",
         (
+            row(At("sampling.distilled_cfg_scale"), At("levels.shift")),
             row(At("sampling.eta"), At("sampling.ensd")),
             row(At("sampling.s_noise"), At("sampling.s_churn")),
             row(At("sampling.s_tmin"), At("sampling.s_tmax")),
@@ -189,7 +190,11 @@ HIRES = Part(
     "Hires. fix",
     (
         row(At("hires.upscaler"), At("hires.steps")),
-        row(At("hires.denoising_strength"), At("hires.cfg_scale")),
+        row(
+            At("hires.denoising_strength"),
+            At("hires.cfg_scale"),
+            At("hires.distilled_cfg_scale"),
+        ),
         row(At("hires.scale"), At("hires.width"), At("hires.height")),
         row(At("hires.checkpoint"), At("hires.sampler"), At("hires.schedule")),
         row(At("hires.prompt"), At("hires.negative_prompt")),

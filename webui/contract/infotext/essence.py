@@ -81,6 +81,7 @@ def _hires_changes(request: GenerationRequest) -> dict[str, Any]:
         "hires.negative_prompt": "prompt.negative",
         "hires.checkpoint": "model.checkpoint",
         "hires.cfg_scale": "sampling.cfg_scale",
+        "hires.distilled_cfg_scale": "sampling.distilled_cfg_scale",
     }
     equal = [path for path, first in same.items() if get(request, path) == get(request, first)]
     return changes | {path: _default(path) for path in equal}

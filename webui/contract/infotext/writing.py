@@ -18,16 +18,18 @@ from webui.contract.infotext.values import ABSENT_MEANS, Words, to_text
 from webui.contract.request import Blob, GenerationRequest
 
 ORDER = (
-    "Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size", "Model hash", "Model",
+    "Steps", "Sampler", "Schedule type", "CFG scale", "Distilled CFG Scale", "Seed", "Size",
+    "Model hash", "Model",
     "Variation seed", "Variation seed strength", "Seed resize from", "Denoising strength",
     "Clip skip", "ENSD", "Token merging ratio", "Token merging ratio hr", "RNG", "NGMS", "Tiling",
     "Hires checkpoint", "Hires sampler", "Hires prompt", "Hires negative prompt",
-    "Hires CFG Scale", "Hires schedule type", "Hires upscale", "Hires resize", "Hires steps",
+    "Hires CFG Scale", "Hires Distilled CFG Scale", "Hires schedule type", "Hires upscale",
+    "Hires resize", "Hires steps",
     "Hires upscaler", "Mask mode", "Mask blur", "Mask blur down", "Inpaint area",
     "Masked area padding", "Masked content", "Noise multiplier", "Extra noise",
     "Downcast alphas_cumprod", "Noise Schedule", "Emphasis", "Old prompt editing timelines",
     "Eta", "Eta DDIM", "Sigma churn", "Sigma tmin", "Sigma tmax", "Sigma noise",
-    "Schedule min sigma", "Schedule max sigma", "Schedule rho",
+    "Schedule min sigma", "Schedule max sigma", "Schedule rho", "Shift",
     "Beta schedule alpha", "Beta schedule beta", "Discard penultimate sigma",
     "SGM noise multiplier", "NGMS all steps", "Skip Early CFG", "Pad conds", "Pad conds v0",
     "Refiner", "Refiner switch at", "Refiner switch by sampling steps", "Hires refiner",
