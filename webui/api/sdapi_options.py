@@ -26,7 +26,9 @@ class Option:
     wins: bool = False
 
 
+AUTOMATIC = "Automatic"
 REQUEST_OPTIONS: Mapping[str, Option] = {
+    "sd_vae": Option("model.vae", AUTOMATIC, "vaes"),
     "CLIP_stop_at_last_layers": Option("model.clip_skip", 1),
     "randn_source": Option("noise.source", "GPU", "noise_sources"),
     "eta_ancestral": Option("sampling.eta", None),
@@ -230,6 +232,8 @@ def _read(name: str, option: Option, value: Any, words: Words) -> Any:
         return "original" if value else "none"
     if name == "sd_noise_schedule":
         return value == "Zero Terminal SNR"
+    if name == "sd_vae" and str(value) in ("", AUTOMATIC, AUTOMATIC.lower()):
+        return ""
     if option.choices:
         field = f"override_settings.{name}"
         return resolve(name, words[option.choices], str(value), field).id

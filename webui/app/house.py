@@ -36,6 +36,7 @@ from webui.library.catalog import Catalog, ModelFile
 from webui.library.embedded import embedded_parts
 from webui.library.hashes import HashCache
 from webui.library.headers import read_header
+from webui.library.vaes import vae_words
 from webui.plugins.expansion import Planner
 from webui.plugins.manager import PluginManager, StartRecord
 from webui.plugins.vocabularies import VocabularyBook
@@ -133,6 +134,7 @@ def build_house(settings: Settings, make_worker: MakeWorker = ProcessWorker) -> 
         folders.data_dir / "vocabulary.json",
         {
             "checkpoints": catalog.words,
+            "vaes": lambda: vae_words(catalog),
             "loras": adapters.words,
             "styles": styles.words,
         },

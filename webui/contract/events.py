@@ -10,8 +10,9 @@ from webui.contract.fields import Frozen
 class Execution(Frozen):
     """What the machine decided for itself while making a picture.
 
-    `vae_dtype` is "" where the autoencoder computed as the network did; `retried` says that
-    memory ran out once and a smaller plan was taken.
+    `vae` is the file of the autoencoder, "" where it was the checkpoint's own. `vae_dtype` is ""
+    where the autoencoder computed as the network did; `retried` says that memory ran out once and
+    a smaller plan was taken.
     """
 
     device: str = "cpu"
@@ -25,6 +26,8 @@ class Execution(Frozen):
     packed: int = 1
     checkpoint: str = ""
     checkpoint_hash: str = ""
+    vae: str = ""
+    vae_hash: str = ""
     hires_checkpoint: str = ""
     refiner: str = ""
     lora_hashes: str = ""

@@ -118,6 +118,12 @@ class Model(Frozen):
         Param("Checkpoint", "The model that draws. Empty: the one chosen in the settings.",
               infotext="Model", axis=True, choices="checkpoints"),
     ] = ""
+    vae: Annotated[
+        Name,
+        Param("VAE", "What turns latents into pictures. Empty: the file beside the checkpoint "
+              "that has its name, else the checkpoint's own; None: always its own.",
+              infotext="VAE", axis=True, choices="vaes"),
+    ] = ""
     clip_skip: Annotated[
         int, Field(ge=1, le=12),
         Param("Clip skip", "Take the text encoder's output this many layers before its end.",

@@ -111,6 +111,9 @@ REFINER_PASSES = (
     Word(id="both_passes", label="both passes"),
 )
 
+NO_VAE = "none"
+VAES = (Word(id=NO_VAE, label="None"),)
+
 
 def builtin() -> dict[str, tuple[Word, ...]]:
     """Every built-in vocabulary by its name, as `Param.choices` uses it."""
@@ -127,6 +130,7 @@ def builtin() -> dict[str, tuple[Word, ...]]:
         "unipc_variants": UNIPC_VARIANTS,
         "unipc_skips": UNIPC_SKIPS,
         "refiner_passes": REFINER_PASSES,
+        "vaes": VAES,
     }
 
 

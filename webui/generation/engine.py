@@ -32,6 +32,7 @@ from webui.images.storage import encode_image, media_type_of
 from webui.library.adapters import AdapterCatalog
 from webui.library.catalog import Catalog, ModelFile
 from webui.library.hashes import HashCache
+from webui.library.vaes import chosen_vae
 from webui.plugins import hookimpl
 from webui.plugins.manager import PluginManager, StartRecord
 from webui.weights.adapters import Adapters
@@ -171,7 +172,11 @@ class PaintingEngine:
     ) -> Models:
         tiling = [Tiling()] if request.canvas.tiling else []
         patches = [*tiling, *self._effects.patches(request)]
-        load, default = self._residency.checkpoint, self._config.default_checkpoint
+        default = self._config.default_checkpoint
+
+        def load(file: ModelFile) -> Checkpoint:
+            vae = chosen_vae(self._catalog, request.model.vae, file)
+            return self._residency.checkpoint(file, None if vae is None else vae.path)
 
         def adapters(prompt: str) -> Adapters:
             return self._networks.adapters(prompt, tell)
@@ -189,6 +194,7 @@ class PaintingEngine:
         plan = checkpoint.quarters.plan if checkpoint.quarters else self._residency.plan
         tiles = 0 if request.canvas.tiling else plan.tile_pixels
         tiled = needs_tiles(image.width, image.height, tiles)
+        vae = chosen_vae(self._catalog, request.model.vae, file)
         dtype, vae_dtype = checkpoint.dtype, like_of(checkpoint.vae).dtype
         return Execution(
             device=checkpoint.device.type,
@@ -201,6 +207,8 @@ class PaintingEngine:
             packed=packed,
             checkpoint=file.stem,
             checkpoint_hash=file.sha256 or "",
+            vae="" if vae is None else vae.path.name,
+            vae_hash="" if vae is None else self._catalog.hashes.sha256(vae.path),
             lora_hashes=self._networks.hashes(_prompts(request)),
         )
 

@@ -22,6 +22,7 @@ SEED_SPAN = 4294967294
 Words = Callable[[], Mapping[str, tuple[Word, ...]]]
 NAMED = {
     "model.checkpoint": "checkpoint",
+    "model.vae": "VAE",
     "sampling.sampler": "sampler",
     "sampling.schedule": "schedule type",
     "hires.upscaler": "hires upscaler",

@@ -119,7 +119,7 @@ SEED = (
     ),
 )
 DETAILS = (
-    row(At("model.clip_skip"), At("noise.source")),
+    row(At("model.vae"), At("model.clip_skip"), At("noise.source")),
     Fold(
         "reading",
         "Reading of the prompt",

@@ -58,6 +58,7 @@ EMPTY_LABELS = {
     "hires.schedule": SAME,
     "hires.checkpoint": SAME,
     "model.checkpoint": "Automatic",
+    "model.vae": "Automatic",
 }
 """What an empty name means, where a dropdown offers it."""
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
 from webui.errors import NotFound, OutOfDeviceMemory
+from webui.weights.autoencoders import load_vae
 from webui.weights.checkpoint import Checkpoint
 from webui.weights.folders import base_of
 from webui.weights.loading import load_checkpoint
@@ -104,6 +106,7 @@ class Residency:
         self._held: OrderedDict[Identity, Checkpoint] = OrderedDict()
         self._warm: OrderedDict[Identity, Checkpoint] = OrderedDict()
         self._in_use: set[Identity] = set()
+        self._vaes: dict[Identity, tuple[object, AutoencoderKL]] = {}
 
     @property
     def own_plan(self) -> Plan:
@@ -130,8 +133,8 @@ class Residency:
         plan = replace(self.plan, placement=placed[-1]) if placed else self.plan
         return smaller(plan, offloads(self.device))
 
-    def checkpoint(self, file: CheckpointFile) -> Checkpoint:
-        """The model in `file`, ready to work on the device.
+    def checkpoint(self, file: CheckpointFile, vae: Path | None = None) -> Checkpoint:
+        """The model in `file`, ready to work on the device, with its own autoencoder or another.
 
         Raises NotFound where the file is gone, OutOfDeviceMemory, and what loading raises.
         """
@@ -147,13 +150,15 @@ class Residency:
                 self._settle(held)
         self._held.move_to_end(identity)
         self._in_use.add(identity)
-        return held
+        with self.guarded(f"loading the VAE of {file.title}"):
+            return self._with_vae(identity, held, vae)
 
     def clear(self) -> None:
         """Forget everything and give the memory back."""
         self._berth.clear()
         self._held.clear()
         self._warm.clear()
+        self._vaes.clear()
         release_memory(self.device)
 
     def rest(self) -> None:
@@ -207,6 +212,19 @@ class Residency:
             self._settle(checkpoint)
             return checkpoint
 
+    def _with_vae(self, identity: Identity, held: Checkpoint, path: Path | None) -> Checkpoint:
+        """`held` with the autoencoder in `path`, or with its own."""
+        wanted = None if path is None else (str(path), path.stat().st_mtime_ns)
+        present, own = self._vaes.get(identity, (None, held.vae))
+        if wanted == present:
+            return held
+        vae = own if path is None else load_vae(path, held)
+        assert held.quarters is not None
+        held.quarters.exchange(held.family.vae.folder, vae)
+        self._vaes[identity] = (wanted, own)
+        self._held[identity] = replace(held, vae=vae)
+        return self._held[identity]
+
     def _quarters(self, checkpoint: Checkpoint) -> Quarters:
         family, wishes = checkpoint.family, self.wishes
         dtype = resolve_dtype(wishes.dtype, self.device, family.prediction == "flow")
@@ -259,6 +277,8 @@ class Residency:
                 del pool[stale]
         while len(self._held) >= max(1, self.wishes.keep):
             self._let_go(next(iter(self._held)))
+        kept = self._held.keys() | self._warm.keys()
+        self._vaes = {i: vae for i, vae in self._vaes.items() if i in kept}
         self._berth.clear()
         release_memory(self.device)
 

@@ -32,7 +32,7 @@ _RESET_BY_ANY_TEXT = (
 _ABSENT_PARTS = ("source.", "hires.", "refiner.")
 _TITLE = re.compile(r"(?P<name>.+?) ?\[(?P<hash>[0-9a-fA-F]{8,64})\]")
 _SILENT = frozenset({
-    "Version", "Model hash", "User", "Batch pos", "Prompt", "Negative prompt", "Denoising strength",
+    "Version", "Model hash", "VAE hash", "User", "Batch pos", "Prompt", "Negative prompt", "Denoising strength",
     "Precision", "VAE precision", "FP8 weight", "Attention", "VAE tiles", "Packed", "Prompt-1",
     "Prompt-2", "Negative prompt-1", "Negative prompt-2", "Refiner switch at", "Refiner switch by sampling steps", "Hires refiner",
 })  # fmt: skip
@@ -98,6 +98,7 @@ class _Reader:
             self._take(leaf, ours)
         self._take_batch_size()
         self._take_checkpoint()
+        self._take_vae()
         self._take_networks()
         effects = self._take_effects(ours)
         strength = self._place_strength(known)
@@ -151,6 +152,14 @@ class _Reader:
         if word is not None:
             self.values["model.checkpoint"] = word.id
             self.notices = [n for n in self.notices if not n.startswith("Model ")]
+
+    def _take_vae(self) -> None:
+        """Texts name a VAE by its file's name; its hash says more."""
+        vae_hash = self.fields.get("VAE hash", "")
+        word = find(self.words.get("vaes", ()), vae_hash) if vae_hash else None
+        if word is not None:
+            self.values["model.vae"] = word.id
+            self.notices = [n for n in self.notices if not n.startswith("VAE ")]
 
     def _take_networks(self) -> None:
         """Prompts call LoRA files by the names that they have here."""

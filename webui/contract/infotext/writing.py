@@ -20,6 +20,7 @@ from webui.contract.request import Blob, GenerationRequest
 ORDER = (
     "Steps", "Sampler", "Schedule type", "CFG scale", "Distilled CFG Scale", "Seed", "Size",
     "Model hash", "Model",
+    "VAE hash", "VAE",
     "Variation seed", "Variation seed strength", "Seed resize from", "Denoising strength",
     "Clip skip", "ENSD", "Token merging ratio", "Token merging ratio hr", "RNG", "NGMS", "Tiling",
     "Hires checkpoint", "Hires sampler", "Hires prompt", "Hires negative prompt",
@@ -114,6 +115,9 @@ def _model_fields(request: GenerationRequest, execution: Execution) -> dict[str,
         fields["Model"] = execution.checkpoint
     if execution.checkpoint_hash:
         fields["Model hash"] = execution.checkpoint_hash[:10]
+    if execution.vae:
+        fields["VAE hash"] = execution.vae_hash[:10]
+        fields["VAE"] = execution.vae
     if request.hires is not None and request.hires.checkpoint and execution.hires_checkpoint:
         fields["Hires checkpoint"] = execution.hires_checkpoint
     if request.refiner is not None and execution.refiner:

@@ -61,6 +61,7 @@ class Quarters:
     ) -> None:
         self._modules = dict(modules)
         self._formats = dict(formats)
+        self._first_formats = dict(formats)
         self._network = network
         self._berth = berth
         self._move = move or _move
@@ -108,6 +109,16 @@ class Quarters:
         self._formats[name] = Format(known.device, dtype)
         self._settle(name)
         return True
+
+    def exchange(self, name: str, module: nn.Module) -> None:
+        """Let `module` be the part `name` from now on; the former goes to host memory."""
+        self.rest()
+        self._unhook(name)
+        _convert(self._modules[name], lambda t: t.to(HOST))
+        self._modules[name] = module
+        self._formats[name] = self._first_formats[name]
+        if self.settled:
+            self._settle(name)
 
     def _lies_as(self, plan: Plan) -> bool:
         mine = self.plan
