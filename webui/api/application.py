@@ -14,6 +14,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp
 
 from webui.api.auth import Account, Login
+from webui.api.bench import bench_routes
 from webui.api.faults import add_faults
 from webui.api.guard import Guard, make_rules
 from webui.api.live import live_routes
@@ -50,6 +51,8 @@ def make_api(parts: Parts, lifespan: Lifespan | None = None) -> FastAPI:
     app.include_router(upload_routes(parts.blobs.read))
     app.include_router(live_routes(parts.jobs))
     app.include_router(sdapi_routes(parts))
+    if parts.bench is not None:
+        app.include_router(bench_routes(parts.bench))
     app.include_router(manual_routes(app))
     return app
 

@@ -9,6 +9,7 @@ from webui.contract.events import Word
 from webui.contract.request import Blob
 from webui.jobs.service import Jobs
 from webui.library.adapters import AdapterCatalog
+from webui.library.bench import Bench
 from webui.library.catalog import Catalog
 from webui.plugins.scripts import Script
 from webui.prompts.explanation import Asked, Explanation
@@ -53,4 +54,5 @@ class Parts:
     styles: Callable[[], Sequence[Style]] = tuple
     scripts: Callable[[], Sequence[Script[Any]]] = tuple
     effects: Callable[[], Sequence[EffectForm]] = tuple
+    bench: Bench | None = None
     version: str = ""

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from webui.cli.progress import showing
-from webui.contract.merging import MergeRequest, Method, Precision, parse_blocks
+from webui.contract.merging import MergeRequest, Method, Precision, mistake, parse_blocks
 from webui.errors import InvalidRequest
 from webui.library.catalog import Catalog
 from webui.library.merging import merge_models
@@ -83,8 +83,6 @@ def make_request(parsed: argparse.Namespace) -> MergeRequest:
             save_metadata=not parsed.no_metadata,
         )
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "primary"
-        raise InvalidRequest(field, str(first["msg"]).removeprefix("Value error, ")) from error
+        raise mistake(error) from error
     except ValueError as error:
         raise InvalidRequest("blocks", f"The block weights are no numbers: {error}.") from error

@@ -3,9 +3,17 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue, StringConstraints, field_validator, model_validator
+from pydantic import (
+    Field,
+    JsonValue,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from webui.contract.fields import Frozen, Name
+from webui.errors import InvalidRequest
 
 Method = Literal["none", "weighted_sum", "add_difference"]
 Precision = Literal["", "fp16", "bf16", "fp32"]
@@ -85,6 +93,15 @@ class MergeRequest(Frozen):
         if self.method == "add_difference" and not self.tertiary:
             raise ValueError("Choose the tertiary model (C): the difference is B - C.")
         return self
+
+
+def mistake(error: ValidationError) -> InvalidRequest:
+    """The first thing that is wrong with a request, with the field that it is about."""
+    first = error.errors()[0]
+    sentence = str(first["msg"]).removeprefix("Value error, ")
+    named = [name for name in ("primary", "secondary", "tertiary") if name in sentence]
+    field = str(first["loc"][0]) if first["loc"] else (*named, "primary")[0]
+    return InvalidRequest(field, sentence)
 
 
 def is_file_name(text: str) -> bool:

@@ -7,6 +7,7 @@ import gradio as gr
 
 from webui.contract.effects import EffectForm
 from webui.ui import actions
+from webui.ui.files import FileTabs
 from webui.ui.form import LEAVES
 from webui.ui.layout import Mode
 from webui.ui.outbox import letter
@@ -47,12 +48,15 @@ def build_page(services: Services) -> gr.Blocks:
                 for mode, form in forms.items():
                     with gr.Tab(mode, id=mode, elem_id=f"tab_{mode}"):
                         buttons[mode] = build_tab(services, form)
+                files = FileTabs(services, services.bench) if services.bench else None
             with gr.Column(scale=10, min_width=320, elem_id="pal_live"):
                 _live_view()
         bridge, undo = _bridge()
         for mode, form in forms.items():
             bind_tab(services, form, buttons[mode], bridge, undo)
         bind_send(services, forms["img2img"], bridge, undo, tabs)
+        if files is not None:
+            files.bind(page, refresh, bridge)
         _bind_quick_settings(services, forms, checkpoint, offer)
         _bind_vocabularies(services, page, refresh, forms)
     return page

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from webui.contract.effects import EffectForm
 from webui.contract.events import Word
 from webui.contract.infotext import Restored
+from webui.contract.merging import MergeRequest
 from webui.contract.request import Blob, GenerationRequest
 from webui.plugins.scripts import Script
 from webui.prompts.explanation import Asked, Titled
@@ -74,6 +75,49 @@ class BlobDoor(Protocol):
         ...
 
 
+class PickledFile(Protocol):
+    """What the page shows of a file that needs conversion."""
+
+    @property
+    def name(self) -> str:
+        """Its path below its models folder."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        ...
+
+
+class Work(Protocol):
+    """What the page wants to know of work on model files that it began."""
+
+    @property
+    def number(self) -> int:
+        """Its name."""
+        ...
+
+
+class BenchDoor(Protocol):
+    """The part of `webui.library.bench.Bench` that the page uses; the rest goes over HTTP."""
+
+    def pickled(self) -> Sequence[PickledFile]:
+        """The files that need conversion."""
+        ...
+
+    def vaes(self) -> Sequence[str]:
+        """The VAEs that can be baked in."""
+        ...
+
+    def convert(self, names: Sequence[str]) -> Work:
+        """Begin to convert files of the list."""
+        ...
+
+    def merge(self, request: MergeRequest) -> Work:
+        """Begin to merge checkpoints."""
+        ...
+
+
 def no_size(checkpoint: str) -> tuple[int, int] | None:
     """The answer of a house that does not know its models' sizes."""
     return None
@@ -87,7 +131,7 @@ class Services:
     reads such a text over the form's present request; `native_size` knows the (width, height)
     that a checkpoint was made for, "" being the default one; `count_tokens` gives the tokens of a
     prompt and the room for them, `explain` tells how the prompts of a request are read; both are
-    None where no tokenizer is at hand.
+    None where no tokenizer is at hand. Without a `bench` there are no tabs for model files.
     """
 
     jobs: JobDoor
@@ -100,3 +144,4 @@ class Services:
     native_size: Callable[[str], tuple[int, int] | None] = no_size
     count_tokens: Callable[[Asked], tuple[int, int]] | None = None
     explain: Callable[[GenerationRequest], Sequence[Titled]] | None = None
+    bench: BenchDoor | None = None

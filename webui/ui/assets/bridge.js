@@ -24,6 +24,7 @@
     for (const message of letter.messages || []) pal.emit("message", message);
     if (letter.undo) document.body.dataset.undo = letter.mode;
     if (letter.job != null) queue(letter.job);
+    if (letter.work != null) pal.bench.begun(letter.work);
     if (letter.explained) pal.emit("explained", letter.explained);
     if (letter.tab) window.scrollTo({ top: 0, behavior: "smooth" });
   }

@@ -30,6 +30,8 @@
     resume: (id) => post(`api/v1/jobs/${id}/resume`),
     discard: (id) => post(`api/v1/jobs/${id}/discard`),
     keep: (file) => ask("api/v1/blobs", { method: "POST", body: file }),
+    work: () => ask("api/v1/models/work"),
+    stopWork: () => post("api/v1/models/work/stop"),
     source: (sha256) => `api/v1/blobs/${sha256}`,
   };
 })(window.palimpsest);
