@@ -21,8 +21,7 @@ def models(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def bench(models: Path, tmp_path: Path):
-    hashes = tmp_path / "hashes.json"
-    made = Bench(Catalog([models], HashCache(hashes)), lambda: models, hashes)
+    made = Bench(Catalog([models], HashCache(tmp_path / "hashes.json")), lambda: models)
     yield made
     made.close()
 

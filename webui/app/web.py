@@ -20,6 +20,7 @@ from webui.api.application import make_api, protect
 from webui.api.parts import Parts
 from webui.app.house import House, build_house
 from webui.images.metadata import read_infotext
+from webui.library.bench import Bench
 from webui.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -47,10 +48,15 @@ def build_app(house: House, with_page: bool = True) -> ASGIApp:
 
     Its lifespan starts and closes the jobs, and builds the page in a thread meanwhile.
     """
-    late = LatePage()
-    app = make_api(_parts(house), _lifespan(house, late, with_page))
+    late, bench = LatePage(), open_bench(house)
+    app = make_api(_parts(house, bench), _lifespan(house, bench, late, with_page))
     app.mount("/", late)
     return protect(app, house.settings.get())
+
+
+def open_bench(house: House) -> Bench:
+    """The place where model files are converted and merged."""
+    return Bench(house.catalog, lambda: house.settings.get().folders.models_dir)
 
 
 def serve(settings: Settings, open_browser: bool = False) -> None:
@@ -73,7 +79,7 @@ def serve(settings: Settings, open_browser: bool = False) -> None:
     uvicorn.Server(config).run()
 
 
-def _parts(house: House) -> Parts:
+def _parts(house: House, bench: Bench) -> Parts:
     return Parts(
         jobs=house.jobs,
         blobs=house.blobs,
@@ -86,28 +92,32 @@ def _parts(house: House) -> Parts:
         styles=house.styles.styles,
         scripts=lambda: tuple(house.plugins.scripts),
         effects=house.effects,
+        bench=bench,
         version=webui.__version__,
     )
 
 
-def _lifespan(house: House, late: LatePage, with_page: bool) -> Callable[[FastAPI], Any]:
+def _lifespan(
+    house: House, bench: Bench, late: LatePage, with_page: bool
+) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
     async def run(_app: FastAPI) -> AsyncIterator[None]:
         house.jobs.start()
         if with_page:
             loop = asyncio.get_running_loop()
             threading.Thread(
-                target=_open_page, args=(house, late, loop), name="page", daemon=True
+                target=_open_page, args=(house, bench, late, loop), name="page", daemon=True
             ).start()
         try:
             yield
         finally:
+            await asyncio.to_thread(bench.close)
             await asyncio.to_thread(house.jobs.close)
 
     return run
 
 
-def _open_page(house: House, late: LatePage, loop: asyncio.AbstractEventLoop) -> None:
+def _open_page(house: House, bench: Bench, late: LatePage, loop: asyncio.AbstractEventLoop) -> None:
     """Import gradio, build the page and put it in its place; runs beside the serving loop."""
     started = time.perf_counter()
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -132,6 +142,7 @@ def _open_page(house: House, late: LatePage, loop: asyncio.AbstractEventLoop) ->
             native_size=house.native_size,
             count_tokens=house.reader.count,
             explain=house.reader.explain_request,
+            bench=bench,
         )
     )
     mounted = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)

@@ -45,15 +45,8 @@ def run(parsed: argparse.Namespace, open_catalog: OpenCatalog) -> int:
     """Merge; the new file's path goes to standard output."""
     settings = open_settings(collect_flags(parsed), os.environ)
     request = make_request(parsed)
-    folders = settings.folders
     with showing("merging", parsed.quiet) as report:
-        merged = merge_models(
-            request,
-            open_catalog(settings),
-            folders.models_dir,
-            folders.data_dir / "hashes.json",
-            report,
-        )
+        merged = merge_models(request, open_catalog(settings), settings.folders.models_dir, report)
     sys.stdout.write(f"{merged.path} ({merged.mixed} of {merged.tensors} tensors mixed)\n")
     return 0
 

@@ -48,10 +48,9 @@ class Bench:
     Every method may be called from any thread and returns at once.
     """
 
-    def __init__(self, catalog: Catalog, models_dir: Callable[[], Path], hashes: Path) -> None:
+    def __init__(self, catalog: Catalog, models_dir: Callable[[], Path]) -> None:
         self._catalog = catalog
         self._models_dir = models_dir
-        self._hashes = hashes
         self._guard = threading.Lock()
         self._work: Work | None = None
         self._stop = threading.Event()
@@ -81,9 +80,7 @@ class Bench:
         """Begin to merge checkpoints. Raises Conflict."""
 
         def job(report: Report, stop: threading.Event) -> str:
-            merged = merge_models(
-                request, self._catalog, self._models_dir(), self._hashes, report, stop
-            )
+            merged = merge_models(request, self._catalog, self._models_dir(), report, stop)
             return f"{merged.path.name}: {merged.mixed} of {merged.tensors} tensors were mixed."
 
         return self._begin("Merging checkpoints", job)

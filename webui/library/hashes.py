@@ -21,6 +21,11 @@ class HashCache:
         self._path = path
         self._read: tuple[str, dict[str, dict[str, str]]] = ("", {})
 
+    @property
+    def path(self) -> Path:
+        """The file, for another process that wants to share it."""
+        return self._path
+
     def known(self, file: Path) -> str | None:
         """The hash of `file` if it was computed for its present size and time."""
         return self._known(str(file), file)

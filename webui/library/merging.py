@@ -49,7 +49,6 @@ def merge_models(
     request: MergeRequest,
     catalog: Catalog,
     models_dir: Path,
-    hashes: Path,
     report: Report = silent,
     stop: Event | None = None,
 ) -> Merged:
@@ -63,7 +62,11 @@ def merge_models(
     folder = folder_for(models_dir, "checkpoint")
     with workshop(models_dir, WORKSHOP) as place:
         order = MergeOrder(
-            request=request, sources=sources, vae=vae, folder=place, hashes=hashes.absolute()
+            request=request,
+            sources=sources,
+            vae=vae,
+            folder=place,
+            hashes=catalog.hashes.path.absolute(),
         )
         told = [order.model_dump_json()]
         said = run_errand(CHILD, told, report, stop, environment={**os.environ, **QUIET})

@@ -43,7 +43,7 @@ def make_merge(tmp_path: Path):
     def run(**asked: Any) -> Merged:
         more = {name: asked.pop(name) for name in ("stop", "report") if name in asked}
         catalog = Catalog([models], HashCache(hashes))
-        return merge_models(MergeRequest(**asked), catalog, models, hashes, **more)
+        return merge_models(MergeRequest(**asked), catalog, models, **more)
 
     return run
 
