@@ -16,9 +16,9 @@ from tests.weights.transformer_files import (
     write_whole,
 )
 from webui.errors import UnsupportedModel
+from webui.library.companions import NOTHING, Surroundings
 from webui.weights.checkpoint import Checkpoint
 from webui.weights.loading import load_checkpoint
-from webui.weights.parts import Surroundings
 
 T5_FOLDER = Path(__file__).parents[1] / "prompts" / "t5"
 ROWS = {
@@ -40,7 +40,7 @@ def write_model(path: Path, layout: str) -> Path:
     return path
 
 
-def load(path: Path, about: Surroundings = Surroundings()) -> Checkpoint:
+def load(path: Path, about: Surroundings = NOTHING) -> Checkpoint:
     return load_checkpoint(path, "cpu", torch.float32, about=about)
 
 

@@ -5,7 +5,7 @@ Both have the same weights and the same noise; tokenizers on their side are tran
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -37,7 +37,10 @@ def clip_tokenizer(words: BpeVocabulary) -> Any:
 
     pad = next(word for word, number in words.tokens.items() if number == words.pad)
     return CLIPTokenizer(
-        vocab=dict(words.tokens), merges=list(words.merges), model_max_length=77, pad_token=pad
+        vocab=dict(words.tokens),
+        merges=cast("list[str]", list(words.merges)),
+        model_max_length=77,
+        pad_token=pad,
     )
 
 

@@ -135,6 +135,7 @@ def build_house(settings: Settings, make_worker: MakeWorker = ProcessWorker) -> 
         {
             "checkpoints": catalog.words,
             "vaes": lambda: vae_words(catalog),
+            "text_encoders": lambda: catalog.words_of("text_encoder"),
             "loras": adapters.words,
             "styles": styles.words,
         },

@@ -124,6 +124,12 @@ class Model(Frozen):
               "that has its name, else the checkpoint's own; None: always its own.",
               infotext="VAE", axis=True, choices="vaes"),
     ] = ""
+    text_encoders: Annotated[
+        tuple[Name, ...], Field(max_length=4),
+        Param("Text encoders", "Files that the model reads prompts with instead of its own. A "
+              "model without text encoders finds fitting ones itself.",
+              infotext="Text encoders", choices="text_encoders"),
+    ] = ()
     clip_skip: Annotated[
         int, Field(ge=1, le=12),
         Param("Clip skip", "Take the text encoder's output this many layers before its end.",

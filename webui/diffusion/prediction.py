@@ -202,7 +202,8 @@ class FlowPrediction(RectifiedFlow):
         return self
 
     def _shifted(self, time: Tensor) -> Tensor:
-        return self.shift * time / (1 + (self.shift - 1) * time)
+        # Rounding could carry the last one beyond pure noise.
+        return (self.shift * time / (1 + (self.shift - 1) * time)).clamp(max=1.0)
 
     def _unshifted(self, sigma: Tensor) -> Tensor:
         return sigma / (self.shift - (self.shift - 1) * sigma)

@@ -31,6 +31,7 @@ from webui.generation.watching import Watch
 from webui.images.storage import encode_image, media_type_of
 from webui.library.adapters import AdapterCatalog
 from webui.library.catalog import Catalog, ModelFile
+from webui.library.companions import surroundings
 from webui.library.hashes import HashCache
 from webui.library.vaes import chosen_vae
 from webui.plugins import hookimpl
@@ -176,7 +177,8 @@ class PaintingEngine:
 
         def load(file: ModelFile) -> Checkpoint:
             vae = chosen_vae(self._catalog, request.model.vae, file)
-            return self._residency.checkpoint(file, None if vae is None else vae.path)
+            about = surroundings(self._catalog, file, request.model.text_encoders)
+            return self._residency.checkpoint(file, None if vae is None else vae.path, about)
 
         def adapters(prompt: str) -> Adapters:
             return self._networks.adapters(prompt, tell)

@@ -119,7 +119,8 @@ SEED = (
     ),
 )
 DETAILS = (
-    row(At("model.vae"), At("model.clip_skip"), At("noise.source")),
+    row(At("model.vae"), At("model.text_encoders")),
+    row(At("model.clip_skip"), At("noise.source")),
     Fold(
         "reading",
         "Reading of the prompt",

@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from webui.errors import StorageError, UnsupportedModel
+from webui.library.companions import NOTHING, Surroundings
 from webui.library.embedded import embedded_part, embedded_parts
 from webui.library.headers import Header
 from webui.weights.architecture import fitted_config, read_config
@@ -38,7 +39,7 @@ from webui.weights.folders import (
     weight_files,
 )
 from webui.weights.networks import FluxNetwork, SD3Network, UNetNetwork
-from webui.weights.parts import Held, Surroundings, gather_parts, look_beside
+from webui.weights.parts import Held, gather_parts, look_beside
 from webui.weights.predictions import prediction_kind, read_prediction
 from webui.weights.previewer import FOLDER as PREVIEWER
 from webui.weights.previewer import load_previewer
@@ -62,8 +63,6 @@ NETWORKS: Mapping[str, Callable[[nn.Module], ModuleNetwork]] = {
     "SD3Transformer2DModel": SD3Network,
     "FluxTransformer2DModel": FluxNetwork,
 }
-
-NOTHING = Surroundings()
 
 
 def load_checkpoint(

@@ -30,21 +30,6 @@ class Held:
     file: TensorFile
 
 
-@dataclass(frozen=True)
-class Surroundings:
-    """What lies about a model.
-
-    Attributes:
-        chosen: files whose parts replace the model's own.
-        found: files that may fill gaps, the likeliest first.
-        folders: where T5's tokenizer may lie.
-    """
-
-    chosen: tuple[Path, ...] = ()
-    found: tuple[Path, ...] = ()
-    folders: tuple[Path, ...] = ()
-
-
 @dataclass(frozen=True, eq=False)
 class Beside:
     """A file with a part of models, and what it is."""
@@ -144,5 +129,5 @@ def _check(name: str, missing: Sequence[str], left: Sequence[Beside], family: Mo
         listed = " and ".join(filter(None, (", ".join(missing[:-1]), missing[-1])))
         raise UnsupportedModel(
             f"{name} lacks {listed}, and none was found. Put the files into models/VAE and "
-            "models/text_encoder, or choose them under VAE / Text encoders."
+            "models/text_encoder, or choose them under VAE and Text encoders."
         )

@@ -12,6 +12,7 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
 from webui.errors import NotFound, OutOfDeviceMemory
+from webui.library.companions import NOTHING, Surroundings
 from webui.weights.autoencoders import load_vae
 from webui.weights.checkpoint import Checkpoint
 from webui.weights.folders import base_of
@@ -133,17 +134,23 @@ class Residency:
         plan = replace(self.plan, placement=placed[-1]) if placed else self.plan
         return smaller(plan, offloads(self.device))
 
-    def checkpoint(self, file: CheckpointFile, vae: Path | None = None) -> Checkpoint:
+    def checkpoint(
+        self,
+        file: CheckpointFile,
+        vae: Path | None = None,
+        about: Surroundings = NOTHING,
+    ) -> Checkpoint:
         """The model in `file`, ready to work on the device, with its own autoencoder or another.
 
+        Parts that the file lacks are taken from `about` it.
         Raises NotFound where the file is gone, OutOfDeviceMemory, and what loading raises.
         """
-        identity = _identity(file)
+        identity = _identity(file, about)
         held = self._held.get(identity)
         if held is None:
             warm = self._warm.pop(identity, None)
             self._make_room(identity)
-            held = self._bring(file, warm)
+            held = self._bring(file, warm, about)
             self._held[identity] = held
         else:
             with self.guarded(f"moving {file.title}"):
@@ -191,23 +198,27 @@ class Residency:
             detail,
         )
 
-    def _bring(self, file: CheckpointFile, warm: Checkpoint | None) -> Checkpoint:
+    def _bring(
+        self, file: CheckpointFile, warm: Checkpoint | None, about: Surroundings
+    ) -> Checkpoint:
         """A checkpoint that is not on the device yet; others are let go where they are too many."""
         try:
-            return self._ready(file, warm, "the number of models kept")
+            return self._ready(file, warm, about, "the number of models kept")
         except OutOfDeviceMemory:
             if not self._held and not self._warm:
                 raise
         log.warning("no room for %s beside %s: those are let go", file.title, self._described())
         self.clear()
-        return self._ready(file, None, "the precision (float16 takes half)")
+        return self._ready(file, None, about, "the precision (float16 takes half)")
 
-    def _ready(self, file: CheckpointFile, warm: Checkpoint | None, lower: str) -> Checkpoint:
+    def _ready(
+        self, file: CheckpointFile, warm: Checkpoint | None, about: Surroundings, lower: str
+    ) -> Checkpoint:
         with self.guarded(f"loading {file.title}", lower):
             checkpoint = warm
             if checkpoint is None:
                 dtype = resolve_dtype(self.wishes.dtype, self.device)
-                loaded = load_checkpoint(file.path, None, dtype, file.title, file.sha256)
+                loaded = load_checkpoint(file.path, None, dtype, file.title, file.sha256, about)
                 checkpoint = replace(loaded, quarters=self._quarters(loaded))
             self._settle(checkpoint)
             return checkpoint
@@ -320,12 +331,15 @@ def _files(folder: Path) -> list[Path]:
     return sorted(path for f in folders for path in f.rglob("*") if path.is_file())
 
 
-def _identity(file: CheckpointFile) -> Identity:
-    """Path, and size and time of every file of it, so that a replaced file is noticed."""
+def _identity(file: CheckpointFile, about: Surroundings = NOTHING) -> Identity:
+    """Path, and size and time of every file of it, so that a replaced file is noticed.
+
+    Files beside it count by their paths, in the order in which they are looked at.
+    """
     path = file.path
     try:
         files = _files(path) if path.is_dir() else [path]
         stamps = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files]
     except OSError as error:
         raise NotFound("checkpoint", file.title, (), "model.checkpoint") from error
-    return (str(path), *stamps)
+    return (str(path), *stamps, about.chosen, about.found)
