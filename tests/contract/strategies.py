@@ -79,7 +79,7 @@ def leaf_values(leaf: Leaf) -> st.SearchStrategy[Any]:
     """Values that a leaf accepts, by its type, bounds and vocabulary."""
     if leaf.path in ("source.image", "source.inpaint.mask"):
         return blobs
-    if leaf.path == "prompt.styles":
+    if leaf.path in ("prompt.styles", "model.text_encoders"):
         return st.lists(names, max_size=3).map(tuple)
     choices = WORDS.get(leaf.param.choices or "")
     if choices:

@@ -26,7 +26,7 @@ from webui.contract.vocabulary import NOISE_SOURCES, RESIZE_MODES, builtin
 
 LEAVES = list(walk(GenerationRequest))
 NOT_WRITTEN = {"canvas.batch_count", "canvas.batch_size"}
-FILE_VOCABULARIES = {"checkpoints", "styles"}
+FILE_VOCABULARIES = {"checkpoints", "styles", "text_encoders"}
 
 
 @pytest.mark.parametrize("leaf", LEAVES, ids=lambda leaf: leaf.path)
