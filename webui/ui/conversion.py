@@ -10,7 +10,7 @@ from webui.ui.merger import work_view
 from webui.ui.outbox import letter, say
 from webui.ui.services import BenchDoor
 
-MB = 1_000_000
+MB, KB = 1_000_000, 1000
 WHY = (
     "Files that end in .ckpt, .pt, .pth or .bin are pickles: they can be made to run programs on "
     "your computer when they are opened, so they are not loaded here. Converting reads their "
@@ -18,7 +18,7 @@ WHY = (
     "them. A file that asks for anything else is refused. The old file stays."
 )
 NOTHING = "Nothing needs conversion."
-ASK = "Convert the chosen files"
+ASK = "Convert"
 
 
 class Conversion:
@@ -72,4 +72,8 @@ def start(bench: BenchDoor, names: Sequence[str]) -> dict[str, Any]:
 
 def listed(bench: BenchDoor) -> list[tuple[str, str]]:
     """The files as choices: name with size, and name."""
-    return [(f"{file.name} ({file.size / MB:.1f} MB)", file.name) for file in bench.pickled()]
+    return [(f"{file.name} ({_size(file.size)})", file.name) for file in bench.pickled()]
+
+
+def _size(count: int) -> str:
+    return f"{count / MB:.1f} MB" if count >= MB / 10 else f"{max(1, count // KB)} kB"

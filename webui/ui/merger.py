@@ -21,12 +21,11 @@ METHODS = [
 PRECISIONS = [("As in A", ""), ("float16", "fp16"), ("bfloat16", "bf16"), ("float32", "fp32")]
 CONFIGS = [("A, B or C", "any"), ("B", "b"), ("C", "c"), ("Don't", "none")]
 NO_VAE = "None"
+FORMULA = "Empty: the sum as a formula"
 HELP = {
     "blocks": "A multiplier for each block of the U-Net: BASE, IN00 to IN11, M00, OUT00 to OUT11 "
     "(26 numbers; for SDXL 20). Empty: M for all.",
     "discard": "A regular expression; tensors whose name it finds are left out.",
-    "name": "Empty: the sum as a formula.",
-    "config": "The .yaml beside the model",
 }
 ELEMENTS = {
     "primary": "modelmerger_primary_model_name",
@@ -56,22 +55,23 @@ def build_merger(services: Services, bench: BenchDoor) -> tuple[Fields, gr.Butto
 
     def put(name: str, kind: Any, label: str, *given: Any, **more: Any) -> None:
         told = {"label": label, "elem_id": ELEMENTS[name], "interactive": True, "min_width": 160}
-        fields[name] = kind(*given, **told, info=HELP.get(name), **more)
+        fields[name] = kind(*given, **{**told, "info": HELP.get(name), **more})
 
+    model = {"value": None, "min_width": 280}
     models, vaes = model_choices(services), vae_choices(bench)
     with gr.Row():
-        put("primary", gr.Dropdown, "Primary model (A)", models, value=None)
-        put("secondary", gr.Dropdown, "Secondary model (B)", models, value=None)
-        put("tertiary", gr.Dropdown, "Tertiary model (C)", models, value=None)
+        put("primary", gr.Dropdown, "Primary model (A)", models, **model)
+        put("secondary", gr.Dropdown, "Secondary model (B)", models, **model)
+        put("tertiary", gr.Dropdown, "Tertiary model (C)", models, **model)
     put("method", gr.Radio, "Method", METHODS, value=METHODS[0][1])
     with gr.Row():
         put("multiplier", gr.Slider, "Multiplier (M)", 0, 1, value=0.3, step=0.05, buttons=[])
-        put("name", gr.Textbox, "Name of the new model", max_lines=1)
+        put("name", gr.Textbox, "Name of the new model", placeholder=FORMULA, max_lines=1)
     put("blocks", gr.Textbox, "Block weights", max_lines=3)
     with gr.Row():
         put("precision", gr.Dropdown, "Precision", PRECISIONS, value="", filterable=False)
         put("vae", gr.Dropdown, "Bake in VAE", vaes, value="")
-        put("config", gr.Dropdown, "Copy config from", CONFIGS, value="any", filterable=False)
+        put("config", gr.Dropdown, "Copy .yaml from", CONFIGS, value="any", filterable=False)
     with gr.Accordion("Metadata and weights", open=False, elem_classes=["pal-fold"]):
         put("discard", gr.Textbox, "Discard weights", max_lines=1)
         with gr.Row():
