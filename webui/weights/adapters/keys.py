@@ -41,9 +41,14 @@ _PROCESSOR = re.compile(r"\.processor\.to_(q|k|v|out)_lora\.(up|down)\.weight$")
 """What diffusers wrote in 2023: the change of a projection under its attention's processor."""
 
 
+_XLABS = re.compile(r"\.processor\.(qkv|proj)_lora([12]?)\.(up|down)\.weight$")
+"""What XLabs writes for FLUX: the streams of an attention have numbers."""
+
+
 def split_name(name: str) -> tuple[str, str] | None:
     """The layer's path, flat, and the word for what the tensor is to it; None where unknown."""
     name = _PROCESSOR.sub(_plain_projection, name)
+    name = _XLABS.sub(r".processor.\1\2.lora.\3.weight", name)
     dot = 0
     while (dot := name.find(".", dot)) >= 0:  # the longest ending that is known
         word = ALL_ENDINGS.get(name[dot + 1 :])

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from webui.weights.adapters.transformers import transformer_names
 from webui.weights.checkpoint import Checkpoint
 from webui.weights.naming import original_unet
 
@@ -96,6 +97,9 @@ def network_places(network: nn.Module) -> dict[str, Place]:
     for name, original in originals.items():
         for prefix in ORIGINAL_PREFIXES:
             places[prefix + flat(original)] = known[name]
+    for name, rows in transformer_names(network, layers):
+        pieces = tuple(Piece(layers[layer], first, last) for layer, first, last in rows)
+        places[name] = Place(pieces)
     return places
 
 
