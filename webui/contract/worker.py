@@ -39,6 +39,7 @@ class EngineConfig:
     disabled: tuple[str, ...] = ()
     preview_seconds: float = 0.7
     preview_size: int = 384
+    preview_method: str = "auto"
     vae_tile_pixels: int = 0
     keep_models: int = 1
     keep_warm: int = 0

@@ -152,6 +152,14 @@ class Live(Frozen):
         Field(ge=64, le=1024),
         Param("Preview size", "Longest side of the preview in pixels.", step=64),
     ] = 384
+    preview_method: Annotated[
+        Literal["auto", "full", "cheap", "taesd"],
+        Param(
+            "Preview method",
+            "full decodes by the VAE, cheap mixes colours, taesd uses a small decoder in the "
+            "folder VAE-approx. auto takes the model's own, else the small decoder, else colours.",
+        ),
+    ] = "auto"
 
 
 class Engine(Frozen):
@@ -161,6 +169,38 @@ class Engine(Frozen):
     dtype: Annotated[
         Literal["auto", "float32", "float16", "bfloat16"],
         Param("Precision", "Number type of the networks; auto takes what the device does best."),
+    ] = "auto"
+    vae_dtype: Annotated[
+        Literal["auto", "float32", "float16", "bfloat16"],
+        Param(
+            "VAE precision",
+            "Number type of the autoencoder; auto takes the network's, and float32 "
+            "once that was not enough.",
+        ),
+    ] = "auto"
+    placement: Annotated[
+        Literal["auto", "full", "model", "group", "sequential"],
+        Param(
+            "Placement",
+            "What of a model is on the GPU at a time: all, one part, one block, one layer. "
+            "Less needs less of its memory and more time; auto looks at what is free.",
+        ),
+    ] = "auto"
+    storage: Annotated[
+        Literal["auto", "compute", "file", "fp8"],
+        Param(
+            "Weight storage",
+            "How weights are kept: as they are computed with, as the file has them, or in "
+            "8 bits, which changes pictures a little. auto never changes them.",
+        ),
+    ] = "auto"
+    attention: Annotated[
+        Literal["auto", "sdpa", "xformers", "flash", "sage", "sliced"],
+        Param(
+            "Attention",
+            "What computes attention; one that is not installed or does not run here gives "
+            "way to torch's own, sdpa.",
+        ),
     ] = "auto"
     vae_tile_pixels: Annotated[
         int,
@@ -179,6 +219,15 @@ class Engine(Frozen):
     keep_models: Annotated[
         int, Field(ge=1, le=16), Param("Models kept", "Checkpoints kept in memory.", step=1)
     ] = 1
+    keep_warm: Annotated[
+        int,
+        Field(ge=0, le=16),
+        Param(
+            "Models kept warm",
+            "Further checkpoints that stay in the machine's own memory when they leave the GPU.",
+            step=1,
+        ),
+    ] = 0
 
 
 class Limits(Frozen):

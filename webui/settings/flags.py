@@ -6,6 +6,7 @@ from typing import Any
 
 from webui.contract.fields import walk
 from webui.settings.declaration import Flag, Settings, flag_of
+from webui.settings.older import add_older_flags
 from webui.settings.texts import from_assignments, parse
 
 _DEST = "setting:"
@@ -18,6 +19,8 @@ def add_flags(parser: argparse.ArgumentParser, groups: Collection[str] | None = 
         flag = flag_of(leaf)
         if flag is not None and (groups is None or leaf.path.split(".")[0] in groups):
             _add(group, flag, leaf.path, leaf.param.help.replace("%", "%%"))
+    if groups is None or "engine" in groups:
+        add_older_flags(group, _DEST)
     group.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", dest=_DEST + "any",
         help="any setting by its name, as server.port=7861; may be repeated",
