@@ -97,6 +97,7 @@ def _damaged(path: Path, reason: str) -> UnsupportedModel:
 def _not_safetensors(path: Path, seen: str) -> UnsupportedModel:
     return UnsupportedModel(
         f"{path.name} is not a safetensors file. Pickled models (.ckpt, .pt, .bin) can run "
-        "programs when they are opened, so they are not loaded: convert the model first.",
+        "programs when they are opened, so they are not loaded: convert the model first, on the "
+        "page's tab Convert or by `python -m webui models convert`.",
         seen,
     )
