@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -26,6 +27,7 @@ from webui.generation.latents import needs_tiles
 from webui.generation.models import Models
 from webui.generation.networks import NetworkDesk
 from webui.generation.painting import Painter
+from webui.generation.previews import Previews
 from webui.generation.thrift import Thrift, described
 from webui.generation.watching import Watch
 from webui.images.storage import encode_image, media_type_of
@@ -33,7 +35,7 @@ from webui.library.adapters import AdapterCatalog
 from webui.library.catalog import Catalog, ModelFile
 from webui.library.companions import surroundings
 from webui.library.hashes import HashCache
-from webui.library.vaes import chosen_vae
+from webui.library.vaes import chosen_vae, tiny_decoder
 from webui.plugins import hookimpl
 from webui.plugins.manager import PluginManager, StartRecord
 from webui.weights.adapters import Adapters
@@ -80,6 +82,7 @@ class PaintingEngine:
         self._painter = painter
         self._effects = EffectDesk(plugins.effects)
         self._thrift = Thrift(residency)
+        painter.previews = Previews(config.preview_method, self._decoder)
         self._attention = choose_attention(config.attention, residency.device)
 
     def vocabulary(self) -> Vocabulary:
@@ -213,6 +216,12 @@ class PaintingEngine:
             vae_hash="" if vae is None else self._catalog.hashes.sha256(vae.path),
             lora_hashes=self._networks.hashes(_prompts(request)),
         )
+
+    def _decoder(self, checkpoint: Checkpoint) -> Path | None:
+        """The file with a small decoder for previews, where there is one."""
+        sdxl = checkpoint.family.name.startswith("sdxl")
+        found = tiny_decoder(self._catalog, checkpoint.latent.channels, sdxl)
+        return None if found is None else found.path
 
     @property
     def _kernel(self) -> Attention:

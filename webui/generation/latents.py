@@ -6,7 +6,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from webui.errors import NumericalError
@@ -100,10 +100,10 @@ class Projection:
         return to_image(flat.reshape(height, width, 3).permute(2, 0, 1))
 
 
-def show(previewer: Previewer, latent: Tensor) -> Image.Image:
-    """One latent (C, h, w) as a picture of half the finished one's size, by a small network."""
+def show(previewer: nn.Module, latent: Tensor) -> Image.Image:
+    """One latent (C, h, w) as a picture, by a small network of its own size."""
     with torch.inference_mode():
-        return to_image(previewer(latent.unsqueeze(0).float().cpu())[0])
+        return to_image(previewer(latent.unsqueeze(0).to(next(previewer.parameters())))[0])
 
 
 def _with_constant(latent: Tensor) -> Tensor:

@@ -18,10 +18,11 @@ from webui.generation.effects import Join
 from webui.generation.hires import base_share, enlarge, second_request
 from webui.generation.models import Models
 from webui.generation.passes import Pass, Refinement, Start, plan_pass, run_pass
+from webui.generation.previews import Previews
 from webui.generation.sights import Scene, look
 from webui.generation.sources import Sources
 from webui.generation.texts import Texts, Words
-from webui.generation.watching import Project, Watch
+from webui.generation.watching import Watch
 from webui.prompts.syntax import Span
 from webui.weights.checkpoint import Checkpoint
 
@@ -56,7 +57,10 @@ class Run:
 
 
 class Painter:
-    """Runs the passes of requests; remembers encodings between items."""
+    """Runs the passes of requests; remembers encodings between items.
+
+    `previews` shows unfinished latents.
+    """
 
     def __init__(
         self, samplers: Find[Sampler], schedules: Find[Schedule], tile_pixels: Callable[[], int]
@@ -66,13 +70,13 @@ class Painter:
         self._tile_pixels = tile_pixels
         self._texts = Texts()
         self._sources = Sources(tile_pixels)
-        self._projections = Recent[latents.Projection](2)
+        self.previews = Previews()
 
     def forget(self) -> None:
         """Drop what was made with checkpoints that are gone."""
         self._texts.forget()
         self._sources.forget()
-        self._projections.clear()
+        self.previews.forget()
 
     def packs(self, request: GenerationRequest) -> bool:
         """Whether several images of `request` may share a run, by the samplers that it names."""
@@ -159,7 +163,8 @@ class Painter:
 
     def _sample(self, run: Run, spec: Pass, stage: str, low: float, high: float) -> Tensor:
         steps = len(plan_pass(run.checkpoint, spec).sigmas) - 1
-        run.watch.enter(stage, low, high, steps, self._projection(run.checkpoint))
+        project = self.previews.projection(run.checkpoint)
+        run.watch.enter(stage, low, high, steps, project)
         return run_pass(run.checkpoint, spec, run.join, run.watch.report, run.watch.check)
 
     def _pass(
