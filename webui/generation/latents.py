@@ -12,7 +12,6 @@ from torch.nn import functional
 from webui.errors import NumericalError
 from webui.weights.checkpoint import Checkpoint
 from webui.weights.placement import like_of
-from webui.weights.previewer import Previewer
 
 FACTOR = 8
 """Pixels per latent, each way, in every family that we load."""

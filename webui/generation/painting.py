@@ -13,7 +13,6 @@ from webui.diffusion.layers import Interrupted
 from webui.diffusion.samplers import Sampler
 from webui.diffusion.schedules import Schedule
 from webui.generation import latents, sources
-from webui.generation.caches import Recent
 from webui.generation.effects import Join
 from webui.generation.hires import base_share, enlarge, second_request
 from webui.generation.models import Models
@@ -224,15 +223,3 @@ class Painter:
 
     def _tiles(self, tiling: bool) -> int:
         return 0 if tiling else self._tile_pixels()  # tiles would not meet at the outer edges
-
-    def _projection(self, checkpoint: Checkpoint) -> Project:
-        """The checkpoint's own previewer, or a projection fitted when a preview is really made."""
-        previewer = checkpoint.previewer
-        if previewer is not None:
-            return lambda latent: latents.show(previewer, latent)
-
-        def project(latent: Tensor) -> Image.Image:
-            make = self._projections.get(checkpoint.sha256, lambda: latents.Projection(checkpoint))
-            return make(latent)
-
-        return project

@@ -58,7 +58,7 @@ class Previews:
 
 
 def _whole(checkpoint: Checkpoint) -> bool:
-    """Whether the autoencoder lies ready: with parts that take turns, each preview would move two."""
+    """Whether the autoencoder lies ready; where parts take turns, each preview would move two."""
     return checkpoint.quarters is None or checkpoint.quarters.plan.placement == "full"
 
 
