@@ -30,6 +30,8 @@ BOOT = (
     "import sys, importlib; sys.path.insert(0, sys.argv.pop(1)); "
     "importlib.import_module(sys.argv.pop(1)).run()"
 )
+FORGOTTEN = 24 * 3600.0
+"""Seconds after which an unfinished thing belongs to nobody: its process was killed."""
 LOOK = 0.1
 """Seconds between two looks at the clock and at the wish to stop."""
 LONGEST_LINE = 20_000
@@ -181,6 +183,7 @@ def workshop(root: Path, prefix: str) -> Generator[Path, None, None]:
     """
     try:
         root.mkdir(parents=True, exist_ok=True)
+        _clear(root, prefix)
         place = Path(tempfile.mkdtemp(prefix=prefix, dir=root)).absolute()
     except OSError as error:
         raise StorageError("The models folder cannot be written to.", str(error)) from error
@@ -188,3 +191,9 @@ def workshop(root: Path, prefix: str) -> Generator[Path, None, None]:
         yield place
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+def _clear(root: Path, prefix: str) -> None:
+    for left in root.glob(f"{prefix}*"):
+        if time.time() - left.stat().st_mtime > FORGOTTEN:
+            shutil.rmtree(left, ignore_errors=True)

@@ -115,11 +115,18 @@ def settle(draft: Path, target: Path) -> Path:
 
     Raises Conflict where the name is taken, StorageError.
     """
+    taken = Conflict(f"There is a file called {target.name} already in {target.parent.name}.")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():
-            raise Conflict(f"There is a file called {target.name} already in {target.parent.name}.")
-        draft.replace(target)
+        try:
+            target.hardlink_to(draft)  # fails where the name is taken, in one step
+            draft.unlink()
+        except FileExistsError as error:
+            raise taken from error
+        except OSError:  # a file system without links
+            if target.exists():
+                raise taken from None
+            draft.replace(target)
     except OSError as error:
         raise StorageError(f"{target.name} could not be written.", str(error)) from error
     return target

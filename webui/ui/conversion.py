@@ -40,8 +40,10 @@ class Conversion:
         work_view("convert_work")
 
 
-def bind_conversion(bench: BenchDoor, tab: Conversion, bridge: gr.HTML, need: Any) -> None:
-    """Connect the tab's buttons."""
+def bind_conversion(
+    bench: BenchDoor, tab: Conversion, page: gr.Blocks, bridge: gr.HTML, need: Any
+) -> None:
+    """Connect the tab's buttons; the list is brought up to date at load too."""
 
     def ask(names: list[str] | None) -> list[Any]:
         if not names:
@@ -59,6 +61,7 @@ def bind_conversion(bench: BenchDoor, tab: Conversion, bridge: gr.HTML, need: An
     tab.yes.click(convert, tab.files, [bridge, tab.question], **need)
     tab.no.click(lambda: gr.update(visible=False), None, tab.question, **need)
     tab.refresh.click(look, None, [tab.files, tab.empty], **need)
+    page.load(look, None, [tab.files, tab.empty], **need)
 
 
 def start(bench: BenchDoor, names: Sequence[str]) -> dict[str, Any]:

@@ -36,4 +36,4 @@ class FileTabs:
         self.merge.click(begin, list(self.fields.values()), bridge, **NEED)
         refresh.click(renew, None, listing, **NEED)
         page.load(renew, None, listing, **NEED)
-        bind_conversion(self._bench, self.conversion, bridge, NEED)
+        bind_conversion(self._bench, self.conversion, page, bridge, NEED)

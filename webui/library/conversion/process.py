@@ -23,7 +23,7 @@ CHILD = "webui.library.conversion.child"
 LEAST_SECONDS, BYTES_PER_SECOND = 120, 10_000_000
 """A file may take so long, and as long as a slow disk needs to read and write it."""
 WORKSHOP = ".conversion-"
-INHERITED = ("SYSTEMROOT", "LD_LIBRARY_PATH")
+INHERITED = ("SYSTEMROOT", "WINDIR", "PATH", "LD_LIBRARY_PATH")
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,6 @@ def _run(source: Path, draft: Path, report: Report, stop: threading.Event | None
 
 
 def _environment() -> dict[str, str]:
-    """Next to nothing: a system's own folder, which Windows needs, and quiet mathematics."""
+    """Next to nothing: where a system finds its libraries, and quiet mathematics."""
     kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
     return {**kept, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"}
