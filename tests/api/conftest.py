@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from webui.api.application import make_api, protect
 from webui.api.parts import Parts
 from webui.app.house import House, build_house
+from webui.app.web import open_bench
 from webui.contract.worker import EngineConfig
 from webui.jobs.views import JobView
 from webui.jobs.workers.inprocess import InProcessWorker
@@ -54,6 +55,7 @@ def parts_of(house: House) -> Parts:
         styles=house.styles.styles,
         scripts=lambda: tuple(house.plugins.scripts),
         effects=house.effects,
+        bench=open_bench(house),
         version="0.1.0",
     )
 

@@ -15,6 +15,7 @@ from webui.library.tensorfile import settle
 
 CHILD = "webui.weights.merge.child"
 WORKSHOP = ".merge-"
+ENDING = ".safetensors"
 QUIET = {"OMP_WAIT_POLICY": "PASSIVE"}
 FIELDS = ("primary", "secondary", "tertiary")
 
@@ -97,6 +98,8 @@ def _check_file(file: ModelFile, field: str) -> None:
             f"{file.name} is a folder; merging needs single files. "
             "`python -m webui models export` makes one of it.",
         )
+    if file.path.suffix.casefold() != ENDING:
+        raise InvalidRequest(field, f"{file.name} is no safetensors file; only these are merged.")
 
 
 def _vae(name: str, catalog: Catalog) -> Path:

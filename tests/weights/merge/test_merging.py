@@ -273,6 +273,13 @@ def test_a_file_is_never_replaced(write, merge) -> None:
     assert [p for p in one.parents[1].rglob("*") if p.is_file()] == [one]
 
 
+def test_a_file_of_packed_numbers_is_not_merged(write, merge, tmp_path: Path) -> None:
+    write("one", make_weights(1))
+    (tmp_path / "models" / "Stable-diffusion" / "two.gguf").write_bytes(b"GGUF")
+    with pytest.raises((InvalidRequest, NotFound), match="two"):
+        merge(primary="one", secondary="two.gguf")
+
+
 def test_a_folder_must_be_exported_first(merge, tmp_path: Path) -> None:
     folder = tmp_path / "models" / "painter"
     folder.mkdir(parents=True)
