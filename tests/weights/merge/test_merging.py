@@ -238,6 +238,9 @@ def test_models_that_do_not_belong_together_are_refused(write, merge) -> None:
     write("scaled", make_weights(4) | {f"{NETWORK}out.2.scale_weight": torch.ones(())})
     with pytest.raises(ModelMismatch, match="built differently"):
         merge(primary="one", secondary="wide")
+    write("inpainting", make_weights(5, 9))
+    with pytest.raises(ModelMismatch, match="editing model as A"):
+        merge(primary="one", secondary="inpainting")
     with pytest.raises(ModelMismatch, match="different families"):
         merge(primary="one", secondary="narrow")
     with pytest.raises(UnsupportedModel, match="16-bit"):

@@ -95,8 +95,11 @@ def _step(name: str, info: TensorInfo, out: TensorInfo, b: Header | None, c: Hea
         return Step("mix", out, other, origin)
     if name.endswith("input_blocks.0.0.weight") and _narrower(info.shape, shape):
         return Step("mix_channels", out, other, origin)
+    swap = name.endswith("input_blocks.0.0.weight") and _narrower(shape, info.shape)
     raise ModelMismatch(
-        "The models are built differently and cannot be merged.",
+        "Only B sees a mask or a source: choose the inpainting or editing model as A."
+        if swap
+        else "The models are built differently and cannot be merged.",
         f"{name} is {info.shape} in A and {shape} in B",
     )
 
