@@ -21,6 +21,7 @@ from webui.weights.memory import (
     free_memory,
     is_memory_error,
     offloads,
+    read_ahead,
     release_memory,
     resolve_device,
     resolve_dtype,
@@ -218,6 +219,8 @@ class Residency:
             checkpoint = warm
             if checkpoint is None:
                 dtype = resolve_dtype(self.wishes.dtype, self.device)
+                if file.path.is_file():
+                    read_ahead(file.path)
                 loaded = load_checkpoint(file.path, None, dtype, file.title, file.sha256, about)
                 checkpoint = replace(loaded, quarters=self._quarters(loaded))
             self._settle(checkpoint)
