@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from tests.generation.conftest import Studio, make_studio, pictures, pixels
 from tests.weights.test_transformer_families import T5_FOLDER, write_model
-from tests.weights.transformer_files import flux_shapes, write_parts
+from tests.weights.transformer_files import drawn, flux_shapes, write_parts
 from webui.contract.request import Blob
 
+EIGHT = torch.float8_e4m3fn
 DEFAULTS = {
     "prompt.positive": "a (red:1.3) house",
     "sampling.sampler": "euler",
@@ -48,6 +51,13 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Studio:
         (models / folder).parent.mkdir(exist_ok=True)
         shutil.copy(files[part], models / folder)
     shutil.copy(T5_FOLDER / "spiece.model", models / "text_encoder")
+    state = load_file(models / "Stable-diffusion" / "schnell.safetensors")
+    wide = {n: t.to(EIGHT) if n.startswith("model.") else t for n, t in state.items()}
+    save_file(wide, models / "Stable-diffusion" / "narrow.safetensors")
+    wide = {n: t.float() for n, t in wide.items()}
+    save_file(wide, models / "Stable-diffusion" / "wide.safetensors")
+    other = drawn(flux_shapes("flux_dev")["t5xxl"], 77)
+    save_file(other, models / "text_encoder" / "t5xxl_other.safetensors")
     data = tmp_path_factory.mktemp("data")
     return make_studio(models, data, DEFAULTS, preview_seconds=0.0, device="cpu", dtype="float32")
 
@@ -72,6 +82,11 @@ def test_words_become_pictures_and_larger_ones(gallery: Studio, model: str) -> N
     assert not np.array_equal(first, paint(gallery, model, {"prompt.positive": "a blue cat"}))
     larger = {"hires.scale": 1.5, "hires.upscaler": "latent", "hires.denoising_strength": 0.6}
     assert paint(gallery, model, larger).shape == (96, 96, 3)
+
+
+def test_a_file_of_8_bits_paints_what_its_numbers_say(gallery: Studio) -> None:
+    narrow, wide = paint(gallery, "narrow", {}), paint(gallery, "wide", {})
+    assert np.abs(narrow.astype(int) - wide).max() <= 1
 
 
 @pytest.mark.parametrize("model", ["schnell", "medium"])
@@ -126,6 +141,8 @@ def test_text_encoders_are_chosen_by_name(gallery: Studio, tmp_path: Path) -> No
     usual = paint(gallery, "schnell", {})
     own = paint(gallery, "schnell", {"model.text_encoders": ["t5xxl_fp16"]})
     assert np.array_equal(usual, own)  # the same numbers, from another file
+    other = paint(gallery, "schnell", {"model.text_encoders": ["t5xxl_other"]})
+    assert not np.array_equal(usual, other)
     events = gallery.request({"model.checkpoint": "schnell", "model.text_encoders": ["nobody"]})
     from webui.errors import NotFound
 

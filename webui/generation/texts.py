@@ -48,11 +48,14 @@ class Texts:
         under another one.
         """
         reading, clip_skip = request.reading, request.model.clip_skip
+        encoders = request.model.text_encoders
         numbers = _numbers(checkpoint, request.framing, size)
         guidance = _guidance(checkpoint, request.sampling.distilled_cfg_scale)
 
         def timeline(text: str, negative: bool) -> Timeline:
-            key = (checkpoint.sha256, state, text, span, reading, clip_skip, negative)
+            key = (
+                checkpoint.sha256, encoders, state, text, span, reading, clip_skip, negative
+            )  # fmt: skip
             told = self._timelines.get(
                 key, lambda: encode_timeline(checkpoint, text, span, reading, clip_skip, negative)
             )

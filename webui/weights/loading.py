@@ -64,6 +64,9 @@ NETWORKS: Mapping[str, Callable[[nn.Module], ModuleNetwork]] = {
     "FluxTransformer2DModel": FluxNetwork,
 }
 
+KEPT_PACKED = ("FluxTransformer2DModel", "SD3Transformer2DModel", "T5EncoderModel")
+"""Parts so large that weights of few bits stay as they are, and are unpacked at each use."""
+
 
 def load_checkpoint(
     path: Path,
@@ -179,7 +182,7 @@ def _module(
 ) -> nn.Module:
     part = held.part
     names = [name for name in held.file.header.names(part.prefix) if not IGNORED.match(name)]
-    read = held.file.read(names, dtype)
+    read = held.file.read(names, dtype, keep=part.kind in KEPT_PACKED)
     state = {name.removeprefix(part.prefix): tensor for name, tensor in read.items()}
     return placed(build(part, config, converted(part, config, state)), device, dtype)
 

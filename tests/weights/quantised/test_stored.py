@@ -91,3 +91,12 @@ def test_layers_work_in_inference_mode_and_as_embeddings() -> None:
     with torch.inference_mode():
         assert torch.equal(table(torch.tensor([4, 1])), plain()[[4, 1]])
         assert linear(matrix())(torch.zeros(1, 256)).shape == (1, 6)
+
+
+def test_exchanging_its_data_exchanges_the_packed_numbers() -> None:
+    layer = linear(matrix(seed=1))
+    layer.weight.data = layer.weight.data.to(torch.bfloat16)
+    assert layer.weight.dtype == torch.bfloat16
+    layer.weight.data = matrix(seed=2)
+    assert isinstance(layer.weight, Stored)
+    assert torch.equal(layer.weight.dense(), plain(seed=2))

@@ -67,6 +67,18 @@ class Stored(Tensor):
             dense[start : start + step] = self.packing.unpack(parts, width)
         return dense
 
+    @property
+    def data(self) -> "Tensor":  # type: ignore[override]
+        """What it holds, as torch has it for every tensor."""
+        return self.detach()
+
+    @data.setter
+    def data(self, other: Tensor) -> None:
+        # Torch exchanges what lies below; the packed numbers are kept up here.
+        Tensor.data.__set__(self, other)  # type: ignore[attr-defined]
+        if isinstance(other, Stored):
+            self.packing, self.parts = other.packing, other.parts
+
     def like(self, parts: Parts, dtype: torch.dtype | None = None) -> "Stored":
         """The same kind of matrix of other parts."""
         return Stored(self.packing, parts, self.shape[1], dtype or self.dtype)
