@@ -95,10 +95,11 @@ def build(part: Part, config: dict[str, Any], state: State) -> nn.Module:
         )
     with _emptily(part.kind):
         module = BUILDERS[part.kind](config)
-    state = _renamed(module, state)
+    shares = part.kind in WORD_SHARERS
+    state = _shared_words(state) if shares else _renamed(module, state)
     _check(part, module, state)
     module.load_state_dict(state, strict=True, assign=True)
-    if part.kind in WORD_SHARERS:
+    if shares:
         cast("Any", module).set_input_embeddings(cast("Any", module).shared)
     return module.eval().requires_grad_(False)
 
@@ -125,7 +126,7 @@ def converted(part: Part, config: dict[str, Any], state: State) -> State:
             return transformers_tower(state, projects)
         return _projected(state, projects, config["hidden_size"])
     if part.kind in WORD_SHARERS:
-        return _shared_words(state)
+        return state
     if part.kind in RENAMERS:
         return RENAMERS[part.kind](state)
     convert = CONVERTERS[part.kind]

@@ -107,7 +107,7 @@ def _load_folder(folder: Path, device: torch.device | None, dtype: torch.dtype) 
     scheduler = read_json(place_of(folder, "scheduler") / "scheduler_config.json")
     kind = prediction_kind(scheduler)
     config = read_json(place_of(folder, network) / "config.json")
-    family = identify_folder(index, config, kind, folder.name)
+    family = _complete(identify_folder(index, config, kind, folder.name), index)
 
     def part(part: Part) -> nn.Module:
         place = place_of(folder, part.folder)
@@ -125,6 +125,12 @@ def _load_folder(folder: Path, device: torch.device | None, dtype: torch.dtype) 
         defaults=apply_card(folder / CARD, _native(checkpoint)),
         previewer=load_previewer(place_of(folder, PREVIEWER)),
     )
+
+
+def _complete(family: ModelFamily, index: Mapping[str, Any]) -> ModelFamily:
+    """The family without the text encoders that it can do without, and that the folder lacks."""
+    held = (e for e in family.encoders if not e.optional or (index.get(e.folder) or [None])[0])
+    return replace(family, encoders=tuple(held))
 
 
 def _native(checkpoint: Checkpoint) -> Defaults:
