@@ -56,6 +56,7 @@ def parts_of(house: House) -> Parts:
         scripts=lambda: tuple(house.plugins.scripts),
         effects=house.effects,
         bench=open_bench(house),
+        estimate=house.estimate,
         version="0.1.0",
     )
 

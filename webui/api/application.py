@@ -17,6 +17,7 @@ from webui.api.auth import Account, Login
 from webui.api.bench import bench_routes
 from webui.api.faults import add_faults
 from webui.api.guard import Guard, make_rules
+from webui.api.estimates import estimate_routes
 from webui.api.live import live_routes
 from webui.api.manual import manual_routes
 from webui.api.parts import Parts
@@ -51,6 +52,8 @@ def make_api(parts: Parts, lifespan: Lifespan | None = None) -> FastAPI:
     app.include_router(upload_routes(parts.blobs.read))
     app.include_router(live_routes(parts.jobs))
     app.include_router(sdapi_routes(parts))
+    if parts.estimate is not None:
+        app.include_router(estimate_routes(parts.estimate))
     if parts.bench is not None:
         app.include_router(bench_routes(parts.bench))
     app.include_router(manual_routes(app))

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from webui.contract.effects import EffectForm
+from webui.contract.estimates import Estimate
 from webui.contract.events import Word
-from webui.contract.request import Blob
+from webui.contract.request import Blob, GenerationRequest
 from webui.jobs.service import Jobs
 from webui.library.adapters import AdapterCatalog
 from webui.library.bench import Bench
@@ -40,7 +41,8 @@ class Parts:
     """The collaborators of the HTTP face; what may change while the server runs is a callable.
 
     `settings` gives the settings that hold now; `update_settings` takes values by path, keeps them
-    and raises InvalidRequest for a wrong one. `explain` tells how a prompt is read.
+    and raises InvalidRequest for a wrong one. `explain` tells how a prompt is read, `estimate` how much
+    memory a request will need.
     """
 
     jobs: Jobs
@@ -55,4 +57,5 @@ class Parts:
     scripts: Callable[[], Sequence[Script[Any]]] = tuple
     effects: Callable[[], Sequence[EffectForm]] = tuple
     bench: Bench | None = None
+    estimate: Callable[[GenerationRequest], Estimate] | None = None
     version: str = ""

@@ -11,10 +11,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import webui
+from webui.app.estimating import Estimator
 from webui.app.naming import Namer
 from webui.app.reading import PromptReader
 from webui.contract import infotext
 from webui.contract.effects import EffectForm
+from webui.contract.estimates import Estimate
 from webui.contract.events import Word
 from webui.contract.fields import nest
 from webui.contract.infotext import Restored
@@ -109,6 +111,11 @@ class House:
             return native_size(self.checkpoint(checkpoint))
         except (NotFound, Unavailable):  # the page opens without a checkpoint too
             return None
+
+    def estimate(self, request: GenerationRequest) -> Estimate:
+        """The memory that a request will need; raises NotFound and what reading headers raises."""
+        estimator = Estimator(self.settings.get, self.checkpoint, lambda: self.book.machine)
+        return estimator.estimate(request)
 
     def checkpoint(self, name: str = "") -> ModelFile:
         """The checkpoint called `name`, or the one of requests that name none; raises NotFound."""

@@ -93,6 +93,7 @@ def _parts(house: House, bench: Bench) -> Parts:
         scripts=lambda: tuple(house.plugins.scripts),
         effects=house.effects,
         bench=bench,
+        estimate=house.estimate,
         version=webui.__version__,
     )
 

@@ -108,12 +108,22 @@ class Word(Frozen):
         return hash((self.id, self.label, self.aliases, tuple(sorted(self.options.items()))))
 
 
+class Machine(Frozen):
+    """What a worker computes on: its device, number format, bytes of memory, attention."""
+
+    device: str = "cpu"
+    dtype: str = "float32"
+    memory: int = 0
+    attention: str = "sdpa"
+
+
 class Vocabulary(Frozen):
-    """What a worker can do beyond what is built in: words by vocabulary name."""
+    """What a worker can do beyond what is built in: words by vocabulary name; and its machine."""
 
     kind: Literal["vocabulary"] = "vocabulary"
     words: dict[str, tuple[Word, ...]]
     plugins: tuple["PluginReport", ...] = ()
+    machine: Machine | None = None
 
 
 class PluginReport(Frozen):

@@ -12,7 +12,7 @@ from PIL import Image
 
 from webui import __version__
 from webui.contract import infotext
-from webui.contract.events import Artifact, Execution, Finished, Notice, Vocabulary
+from webui.contract.events import Artifact, Execution, Finished, Machine, Notice, Vocabulary
 from webui.contract.items import Item
 from webui.contract.request import GenerationRequest
 from webui.contract.vocabulary import builtin, merged
@@ -41,6 +41,7 @@ from webui.plugins.manager import PluginManager, StartRecord
 from webui.weights.adapters import Adapters
 from webui.weights.attention import SLICED, Attention, attending, choose_attention
 from webui.weights.checkpoint import Checkpoint
+from webui.weights.memory import resolve_dtype, total_memory
 from webui.weights.patches import Tiling
 from webui.weights.placement import like_of
 from webui.weights.residency import Residency, Wishes
@@ -87,7 +88,16 @@ class PaintingEngine:
 
     def vocabulary(self) -> Vocabulary:
         """What can be named in requests, and how the extensions fared."""
-        return Vocabulary(words=self._plugins.words(), plugins=tuple(self._plugins.reports))
+        residency = self._residency
+        dtype = resolve_dtype(residency.wishes.dtype, residency.device)
+        machine = Machine(
+            device=residency.device.type,
+            dtype=str(dtype).removeprefix("torch."),
+            memory=total_memory(residency.device),
+            attention=self._attention.name,
+        )
+        reports = tuple(self._plugins.reports)
+        return Vocabulary(words=self._plugins.words(), plugins=reports, machine=machine)
 
     def run(self, items: Sequence[Item], inputs: Inputs, emit: Emit, check: Check) -> None:
         """Make one picture for each item; items given together differ in their seeds only.

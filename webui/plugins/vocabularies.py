@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from webui.contract.events import PluginReport, Vocabulary, Word
+from webui.contract.events import Machine, PluginReport, Vocabulary, Word
 from webui.contract.vocabulary import builtin, merged
 
 log = logging.getLogger(__name__)
@@ -36,6 +36,11 @@ class VocabularyBook:
     def plugins(self) -> tuple[PluginReport, ...]:
         """How the loading of the worker's extensions went."""
         return self._worker.plugins
+
+    @property
+    def machine(self) -> Machine | None:
+        """What the worker computes on, by its latest report; None before the first of all."""
+        return self._worker.machine
 
     def update(self, vocabulary: Vocabulary) -> None:
         """Take over a worker's report."""
