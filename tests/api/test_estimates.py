@@ -29,4 +29,5 @@ def test_a_request_is_weighed_before_it_is_queued(house: House, api: FastAPI) ->
     assert set(told["weights_mb"]) == {"network", "vae", "text encoders"}
     assert told["peak_mb"]["full"] >= told["working_mb"] > 0
     assert told["sentence"].startswith("weighed needs about")
-    assert missing.status_code == 404
+    assert missing.status_code == 422
+    assert "nowhere" in missing.text

@@ -15,9 +15,9 @@ from starlette.types import ASGIApp
 
 from webui.api.auth import Account, Login
 from webui.api.bench import bench_routes
+from webui.api.estimates import estimate_routes
 from webui.api.faults import add_faults
 from webui.api.guard import Guard, make_rules
-from webui.api.estimates import estimate_routes
 from webui.api.live import live_routes
 from webui.api.manual import manual_routes
 from webui.api.parts import Parts

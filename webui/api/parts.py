@@ -41,8 +41,8 @@ class Parts:
     """The collaborators of the HTTP face; what may change while the server runs is a callable.
 
     `settings` gives the settings that hold now; `update_settings` takes values by path, keeps them
-    and raises InvalidRequest for a wrong one. `explain` tells how a prompt is read, `estimate` how much
-    memory a request will need.
+    and raises InvalidRequest for a wrong one. `explain` tells how a prompt is read, `estimate` how
+    much memory a request will need.
     """
 
     jobs: Jobs

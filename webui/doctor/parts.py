@@ -27,6 +27,8 @@ class Part:
 PARTS = (
     Part("torchvision", "torchvision", "not needed; image processors take a slower path"),
     Part("xformers", "xformers", "not needed; torch's own attention is used"),
+    Part("flash_attn", "flash-attn", "not needed; torch's own attention is used"),
+    Part("sageattention", "sageattention", "not needed; torch's own attention is used"),
     Part("controlnet_aux", "controlnet-aux", "its preprocessors are not offered"),
 )
 BROKEN = {

@@ -32,9 +32,10 @@ _RESET_BY_ANY_TEXT = (
 _ABSENT_PARTS = ("source.", "hires.", "refiner.")
 _TITLE = re.compile(r"(?P<name>.+?) ?\[(?P<hash>[0-9a-fA-F]{8,64})\]")
 _SILENT = frozenset({
-    "Version", "Model hash", "VAE hash", "User", "Batch pos", "Prompt", "Negative prompt", "Denoising strength",
-    "Precision", "VAE precision", "FP8 weight", "Attention", "VAE tiles", "Packed", "Prompt-1",
-    "Prompt-2", "Negative prompt-1", "Negative prompt-2", "Refiner switch at", "Refiner switch by sampling steps", "Hires refiner",
+    "Version", "Model hash", "VAE hash", "User", "Batch pos", "Prompt", "Negative prompt",
+    "Denoising strength", "Precision", "VAE precision", "FP8 weight", "Attention", "VAE tiles",
+    "Packed", "Prompt-1", "Prompt-2", "Negative prompt-1", "Negative prompt-2",
+    "Refiner switch at", "Refiner switch by sampling steps", "Hires refiner",
 })  # fmt: skip
 _HIRES_KEYS = ("Hires upscale", "Hires resize-1", "Hires upscaler")
 
