@@ -14,11 +14,12 @@ from torch import Tensor
 
 from tests.weights.test_transformer_families import load, write_model
 from webui.diffusion.conditioning import Conditioning, Timeline
-from webui.diffusion.denoiser import Guided
+from webui.diffusion.denoiser import Guided, Shown
 from webui.diffusion.noise import ImageNoise
 from webui.diffusion.prediction import Prediction, SizedFlowPrediction
 from webui.diffusion.samplers import SamplerOptions, builtin_samplers
 from webui.diffusion.schedules import builtin_schedules, full_trajectory, img2img_sigmas
+from webui.generation.sights import Scene, look
 from webui.library.t5_vocabulary import UnigramVocabulary
 from webui.library.vocabularies import BpeVocabulary
 from webui.prompts.encoding import Encoder
@@ -175,6 +176,78 @@ def test_flux_paints_over_a_picture_as_the_pipeline_does(flux: Checkpoint) -> No
     got = paint(flux, told_flux(flux), None, 1.0, picture, strength=1.5 / STEPS)
     assert (got - unpack(want, 4, 4)).abs().max() < CLOSE
     assert (got - picture).abs().max() > 100 * CLOSE
+
+
+@pytest.fixture(scope="module")
+def picture() -> Tensor:
+    """A picture of 64 pixels a side, (1, 3, H, W) in [0, 1]."""
+    coarse = torch.rand(1, 3, 4, 4, generator=torch.Generator().manual_seed(2))
+    return torch.nn.functional.interpolate(coarse, size=(SIDE, SIDE), mode="bicubic").clamp(0, 1)
+
+
+def test_fill_sees_the_hole_as_the_pipeline_does(picture: Tensor, tmp_path: Path) -> None:
+    from webui.weights.networks.flux import pack, unpack
+
+    fill = load(write_model(tmp_path / "model.safetensors", "flux_fill"))
+    certain: Any = fill.vae.encoder.conv_out
+    certain.weight[16:], certain.bias[16:] = 0.0, -30.0  # the pipeline draws, we take the mean
+    mask = torch.zeros(1, 1, SIDE, SIDE)
+    mask[..., 11:50, 20:41] = 1.0
+    scene = Scene(None, lambda: picture * 2 - 1, mask)
+    channels = look(fill, scene, SIDE // 8, SIDE // 8, 0).channels
+    assert channels is not None
+    want = flux_pipeline(fill, "FluxFillPipeline")(
+        PROMPT,
+        image=picture,
+        mask_image=mask,
+        height=SIDE,
+        width=SIDE,
+        num_inference_steps=STEPS,
+        guidance_scale=3.5,
+        latents=pack(noise(fill)),
+        output_type="latent",
+    ).images
+    shown = replace(fill, network=Shown(fill.network, channels))  # type: ignore[arg-type]
+    got = paint(shown, told_flux(fill), None, 1.0)
+    assert (got - unpack(want, 4, 4)).abs().max() < CLOSE
+
+
+def test_the_cells_of_a_hole_are_those_of_the_pipeline(picture: Tensor, tmp_path: Path) -> None:
+    from webui.weights.networks.flux import pack
+
+    fill = load(write_model(tmp_path / "model.safetensors", "flux_fill"))
+    mask = (torch.rand(1, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(8)) > 0.5).float()
+    scene = Scene(None, lambda: picture * 2 - 1, mask)
+    channels = look(fill, scene, SIDE // 8, SIDE // 8, 0).channels
+    assert channels is not None
+    plain = channels[:, :16] / fill.latent.scale + fill.latent.shift
+    cells, hidden = flux_pipeline(fill, "FluxFillPipeline").prepare_mask_latents(
+        mask, plain, 1, 16, 1, SIDE, SIDE, torch.float32, torch.device("cpu"), None
+    )
+    assert torch.allclose(pack(channels[:, :16]), hidden, atol=1e-5)
+    assert torch.equal(pack(channels[:, 16:]), cells)
+
+
+def test_kontext_refers_to_a_picture_as_the_pipeline_does(tmp_path: Path) -> None:
+    from webui.weights.networks.flux import pack, unpack
+
+    kontext = load(write_model(tmp_path / "kontext.safetensors", "flux_dev"))
+    seen = 0.5 * noise(kontext).flip(-1)
+    reference = look(kontext, Scene(seen), SIDE // 8, SIDE // 8, 0).reference
+    want = flux_pipeline(kontext, "FluxKontextPipeline")(
+        prompt=PROMPT,
+        image=seen,
+        height=SIDE,
+        width=SIDE,
+        num_inference_steps=STEPS,
+        guidance_scale=3.5,
+        latents=pack(noise(kontext)),
+        max_area=SIDE * SIDE,
+        output_type="latent",
+    ).images
+    got = paint(kontext, replace(told_flux(kontext), reference=reference), None, 1.0)
+    assert (got - unpack(want, 4, 4)).abs().max() < CLOSE
+    assert (got - paint(kontext, told_flux(kontext), None, 1.0)).abs().max() > 10 * CLOSE
 
 
 # ------------------------------------------------------------------------------ Stable Diffusion 3
