@@ -13,6 +13,7 @@ def test_a_new_lora_is_listed_with_what_its_trainer_wrote(client: TestClient, ho
     said = {"ss_output_name": "Evening", "ss_network_dim": "4"}
     save_file({"lora_unet_x.alpha": torch.ones(1)}, folder / "wash.safetensors", said)
     (folder / "broken.safetensors").write_bytes(b"")
+    client.post("/sdapi/v1/refresh-loras")
     listed = {entry["name"]: entry for entry in client.get("/sdapi/v1/loras").json()}
     assert listed["wash"] == {
         "name": "wash",

@@ -72,7 +72,7 @@ def test_an_older_installation_has_three_folders(tmp_path: Path) -> None:
 
 def test_our_own_folder_comes_first_and_none_twice(tmp_path: Path) -> None:
     own, more = tmp_path / "own", tmp_path / "more"
-    assert model_folders(own, [more, own], bundled=tmp_path / "b") == (own, more, tmp_path / "b")
+    assert model_folders(own, [more, own], tmp_path / "b") == (own, more, tmp_path / "b")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from webui.contract.fields import get, leaves
 from webui.errors import InvalidRequest
-from webui.settings import Settings, load_settings, with_login
+from webui.settings import Settings, SettingsFile, load_settings, with_login
 from webui.settings.texts import variable_of
 
 
@@ -101,6 +101,36 @@ def test_relative_folders_count_from_the_file_or_from_where_the_flag_is_typed(
     settings = load_settings(["--config", str(file), "--outputs-dir", "out"], {})
     assert settings.folders.models_dir == tmp_path / "my models"
     assert settings.folders.outputs_dir == tmp_path / "here" / "out"
+
+
+def test_models_folders_may_be_several_and_the_first_is_our_own(tmp_path: Path) -> None:
+    first, *others = (str(tmp_path / name) for name in ("own", "more", "loras", "photos"))
+    argv = ["--models-dir", first, "--models-dir", others[0], "--lora-dir", others[1]]
+    folders = load_settings([*argv, "--ckpt-dir", others[2]], {}).folders
+    assert folders.models_dir == Path(first)
+    assert folders.more_models_dirs == tuple(map(Path, others))
+    alone = load_settings(["--models-dir", first, "--config", str(tmp_path / "c.json")], {})
+    assert alone.folders.models_dir == Path(first)
+    assert alone.folders.more_models_dirs == ()
+
+
+def test_further_folders_come_from_the_file_and_the_environment_too(tmp_path: Path) -> None:
+    told = {"more_models_dirs": ["a", str(tmp_path / "b")], "a1111_home": "older"}
+    file = write(tmp_path / "c.json", {"folders": told})
+    folders = load_settings(["--config", str(file)], {}).folders
+    assert folders.more_models_dirs == (tmp_path / "a", tmp_path / "b")
+    assert folders.a1111_home == tmp_path / "older"
+    environ = {"WEBUI_FOLDERS__MORE_MODELS_DIRS": str(tmp_path), "WEBUI_FOLDERS__A1111_HOME": ""}
+    folders = load_settings(["--config", str(file)], environ).folders
+    assert folders.more_models_dirs == (tmp_path,)
+    assert folders.a1111_home is None
+
+
+def test_folders_are_kept_as_text_in_the_file(tmp_path: Path) -> None:
+    file = SettingsFile(tmp_path / "c.json")
+    file.update({"folders.more_models_dirs": (tmp_path / "a",), "folders.a1111_home": tmp_path})
+    assert file.load().folders.more_models_dirs == (tmp_path / "a",)
+    assert file.load().folders.a1111_home == tmp_path
 
 
 def test_a_given_data_folder_takes_outputs_and_settings_along(tmp_path: Path) -> None:

@@ -45,9 +45,8 @@ def list_routes(parts: Parts) -> APIRouter:
     for name, empty in NOTHING_HERE.items():
         _add(router, name, lambda empty=empty: empty)
     for name in REFRESHES:
-        # Every question looks at the disk anyway, so there is nothing to refresh.
         router.add_api_route(
-            f"/{name}", lambda: None, methods=["POST"], name=name, operation_id=name
+            f"/{name}", parts.catalog.shelf.refresh, methods=["POST"], name=name, operation_id=name
         )
     return router
 

@@ -36,8 +36,9 @@ from webui.jobs.workers.protocol import Worker
 from webui.library.adapters import AdapterCatalog
 from webui.library.catalog import Catalog, ModelFile
 from webui.library.embedded import embedded_parts
-from webui.library.hashes import HashCache
+from webui.library.folders import older_folders
 from webui.library.headers import read_header
+from webui.library.opening import copy_memory, open_library
 from webui.library.vaes import vae_words
 from webui.plugins.expansion import Planner
 from webui.plugins.manager import PluginManager, StartRecord
@@ -134,7 +135,7 @@ def build_house(settings: Settings, make_worker: MakeWorker = ProcessWorker) -> 
     folders = settings.folders
     folders.data_dir.mkdir(parents=True, exist_ok=True)
     live = LiveSettings(settings)
-    catalog, adapters = open_catalog(settings), open_adapters(settings)
+    catalog, adapters = open_models(settings)
     styles = StyleBook(folders.data_dir / "styles.csv")
     plugins = load_server_plugins(settings)
     book = VocabularyBook(
@@ -157,27 +158,22 @@ def build_house(settings: Settings, make_worker: MakeWorker = ProcessWorker) -> 
     return House(live, jobs, blobs, catalog, adapters, book, styles, plugins, reader)
 
 
-def open_catalog(settings: Settings) -> Catalog:
-    """The models in the configured folder and the bundled one."""
-    return Catalog(_model_folders(settings), _hashes(settings))
+def open_models(settings: Settings) -> tuple[Catalog, AdapterCatalog]:
+    """The models in all configured folders and the bundled one."""
+    folders = (settings.folders.models_dir, *read_folders(settings))
+    return open_library(folders, BUNDLED_MODELS, settings.folders.data_dir)
 
 
-def open_adapters(settings: Settings) -> AdapterCatalog:
-    """The LoRA files in the configured folder and the bundled one."""
-    return AdapterCatalog(_model_folders(settings), _hashes(settings))
-
-
-def _model_folders(settings: Settings) -> list[Path]:
-    return [settings.folders.models_dir, BUNDLED_MODELS]
-
-
-def _hashes(settings: Settings) -> HashCache:
-    return HashCache(settings.folders.data_dir / "hashes.json")
+def read_folders(settings: Settings) -> tuple[Path, ...]:
+    """The models folders that are only read: further ones, and an older installation's."""
+    folders = settings.folders
+    older = () if folders.a1111_home is None else older_folders(folders.a1111_home)
+    return (*folders.more_models_dirs, *older)
 
 
 def open_reader(settings: Settings) -> PromptReader:
     """The reader of prompts alone, for the command line: models on disk, built-in samplers."""
-    catalog = open_catalog(settings)
+    catalog, _ = open_models(settings)
     return PromptReader(lambda name: catalog.resolve(name or settings.engine.checkpoint), builtin)
 
 
@@ -239,6 +235,7 @@ def engine_config(settings: Settings) -> EngineConfig:
         models_dir=folders.models_dir,
         data_dir=folders.data_dir,
         bundled_models_dir=BUNDLED_MODELS,
+        more_models_dirs=read_folders(settings),
         extensions_dir=folders.extensions_dir,
         device=engine.device,
         dtype=engine.dtype,
@@ -294,6 +291,7 @@ def make_local_jobs(settings: Settings, out: Path) -> Iterator[House]:
     """
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(TemporaryDirectory(prefix="palimpsest-")))
+        copy_memory(settings.folders.data_dir, scratch)
         local = nest(settings, {"folders.data_dir": scratch, "folders.outputs_dir": out.absolute()})
         house = build_house(local, InProcessWorker)
         stack.callback(house.jobs.close)

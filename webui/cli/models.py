@@ -6,9 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from webui.cli import conversion, merging
+from webui.cli import conversion, listing, merging
 from webui.library.catalog import Catalog
-from webui.library.hashes import HashCache
 from webui.settings import Settings, add_flags, collect_flags, open_settings
 
 MB = 1_000_000
@@ -27,6 +26,7 @@ def add_commands(commands: Any) -> None:
     export.set_defaults(run=run)
     conversion.add_action(actions, make_catalog)
     merging.add_action(actions, make_catalog)
+    listing.add_actions(actions, make_catalog)
 
 
 def run(parsed: argparse.Namespace) -> int:
@@ -46,7 +46,6 @@ def run(parsed: argparse.Namespace) -> int:
 
 def make_catalog(settings: Settings) -> Catalog:
     """The models that the server would list."""
-    from webui.app.house import BUNDLED_MODELS  # noqa: PLC0415
+    from webui.app.house import open_models  # noqa: PLC0415
 
-    hashes = HashCache(settings.folders.data_dir / "hashes.json")
-    return Catalog([settings.folders.models_dir, BUNDLED_MODELS], hashes)
+    return open_models(settings)[0]

@@ -26,12 +26,14 @@ Check = Callable[[], StopMode | None]
 class EngineConfig:
     """Everything that an engine is built from; it crosses the process boundary once, at start.
 
-    `engine` names the function that builds it, as `package.module:function`.
+    `engine` names the function that builds it, as `package.module:function`; `more_models_dirs`
+    are read after `models_dir`.
     """
 
     models_dir: Path
     data_dir: Path
     bundled_models_dir: Path | None = None
+    more_models_dirs: tuple[Path, ...] = ()
     extensions_dir: Path | None = None
     device: str = "auto"
     dtype: str = "auto"

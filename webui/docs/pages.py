@@ -140,7 +140,7 @@ def _setting_lines(leaf: Leaf) -> Iterator[str]:
     yield from _value_lines(leaf)
     flag = setting_flag(leaf)
     if flag is not None:
-        yield f"flag `{flag.name}`"
+        yield "flag " + ", ".join(f"`{name}`" for name in (flag.name, *flag.also))
 
 
 def _value_lines(leaf: Leaf) -> Iterator[str]:
@@ -154,7 +154,7 @@ def _kind(annotation: Any) -> str:
     if get_origin(annotation) is Literal:
         return "one of " + ", ".join(f"`{value}`" for value in get_args(annotation))
     if get_origin(annotation) is tuple:
-        return "list of texts"
+        return "list of paths" if Path in get_args(annotation) else "list of texts"
     names = {bool: "on or off", float: "number", int: "whole number", str: "text", Path: "path"}
     for kind, name in names.items():
         if annotation is kind or kind in get_args(annotation):

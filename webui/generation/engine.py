@@ -31,10 +31,9 @@ from webui.generation.previews import Previews
 from webui.generation.thrift import Thrift, described
 from webui.generation.watching import Watch
 from webui.images.storage import encode_image, media_type_of
-from webui.library.adapters import AdapterCatalog
 from webui.library.catalog import Catalog, ModelFile
 from webui.library.companions import surroundings
-from webui.library.hashes import HashCache
+from webui.library.opening import open_library
 from webui.library.vaes import chosen_vae, tiny_decoder
 from webui.plugins import hookimpl
 from webui.plugins.manager import PluginManager, StartRecord
@@ -297,15 +296,14 @@ def make_engine(config: EngineConfig) -> PaintingEngine:
     if config.extensions_dir is not None and not config.safe:
         record = StartRecord(config.data_dir / "loading-engine.txt")
         plugins.load_folder(config.extensions_dir, config.disabled, record)
-    folders = [config.models_dir]
-    if config.bundled_models_dir is not None:
-        folders.append(config.bundled_models_dir)
-    hashes = HashCache(config.data_dir / "hashes.json")
-    networks = NetworkDesk(AdapterCatalog(folders, hashes))
+    catalog, adapters = open_library(
+        (config.models_dir, *config.more_models_dirs), config.bundled_models_dir, config.data_dir
+    )
+    networks = NetworkDesk(adapters)
     residency = Residency(config.device, _wishes(config))
     painter = Painter(
         lambda name: cast(Sampler, plugins.samplers.get(name)),
         lambda name: cast(Schedule, plugins.schedules.get(name)),
         lambda: residency.plan.tile_pixels,
     )
-    return PaintingEngine(config, Catalog(folders, hashes), networks, plugins, residency, painter)
+    return PaintingEngine(config, catalog, networks, plugins, residency, painter)

@@ -70,12 +70,11 @@ def older_folders(home: Path) -> tuple[Path, ...]:
 
 
 def model_folders(
-    own: Path, more: Iterable[Path] = (), older: Path | None = None, bundled: Path | None = None
+    own: Path, more: Iterable[Path] = (), bundled: Path | None = None
 ) -> tuple[Path, ...]:
     """All models folders, the user's own first: where two hold one name, the earlier wins."""
-    known = (*more, *(older_folders(older) if older is not None else ()))
     last = () if bundled is None else (bundled,)
-    return tuple(dict.fromkeys(folder.resolve() for folder in (own, *known, *last)))
+    return tuple(dict.fromkeys(folder.resolve() for folder in (own, *more, *last)))
 
 
 def base_name(root: Path, path: Path) -> str:

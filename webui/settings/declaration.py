@@ -14,16 +14,30 @@ Text = Annotated[str, StringConstraints(max_length=4096)]
 
 @dataclass(frozen=True)
 class Flag:
-    """A launch flag of its own; `sets` is the value it gives, None where it takes one."""
+    """A launch flag of its own; `sets` is the value it gives, None where it takes one.
+
+    Where it is given several times, `more` is the path of the leaf that takes all but the first.
+    `also` are other spellings, those of the older UI among them.
+    """
 
     name: str
     sets: bool | None = None
     metavar: str | None = None
+    more: str = ""
+    also: tuple[str, ...] = ()
 
 
 def flag_of(leaf: Leaf) -> Flag | None:
     """The launch flag that a leaf declares for itself."""
     return next((note for note in leaf.info.metadata if isinstance(note, Flag)), None)
+
+
+OLDER_DIRS = (
+    "--vae-dir", "--lora-dir", "--lyco-dir-backcompat", "--embeddings-dir", "--controlnet-dir",
+    "--text-encoder-dir", "--esrgan-models-path", "--realesrgan-models-path", "--dat-models-path",
+    "--swinir-models-path", "--scunet-models-path", "--bsrgan-models-path",
+)  # fmt: skip
+"""The older UI's flags for the folder of one kind; what a file is, its header says."""
 
 
 class Server(Frozen):
@@ -100,9 +114,27 @@ class Folders(Frozen):
     ] = Path(".data")
     models_dir: Annotated[
         Path,
-        Param("Models folder", "Checkpoints and other model files."),
-        Flag("--models-dir", metavar="DIR"),
+        Param(
+            "Models folder",
+            "Checkpoints and other model files. As a flag it may be repeated: "
+            "new files go into the first folder, the others are read.",
+        ),
+        Flag("--models-dir", metavar="DIR", more="folders.more_models_dirs"),
     ] = Path("models")
+    more_models_dirs: Annotated[
+        tuple[Path, ...],
+        Param("Further models folders", "They are read besides and never written to."),
+        Flag("--ckpt-dir", metavar="DIR", more="folders.more_models_dirs", also=OLDER_DIRS),
+    ] = ()
+    a1111_home: Annotated[
+        Path | None,
+        Param(
+            "Older installation",
+            "Folder of an installation of the older web UI, whose models, styles and defaults "
+            "are used where they lie. Nothing is written there.",
+        ),
+        Flag("--a1111-home", metavar="DIR"),
+    ] = None
     outputs_dir: Annotated[
         Path,
         Param("Outputs folder", "Finished pictures."),

@@ -93,8 +93,12 @@ class SettingsFile:
         return values
 
     def _located(self, leaf: Leaf, value: Any) -> Any:
-        if leaf.annotation is Path and isinstance(value, str):
-            return self.path.parent.absolute() / Path(value).expanduser()
+        here = self.path.parent.absolute()
+        if leaf.annotation in (Path, Path | None) and isinstance(value, str):
+            return here / Path(value).expanduser()
+        if leaf.annotation == tuple[Path, ...] and isinstance(value, list):
+            given = cast("list[Any]", value)
+            return [here / Path(v).expanduser() if isinstance(v, str) else v for v in given]
         return value
 
     def _accept(self, settings: Settings, path: str, value: Any) -> Settings:
@@ -187,4 +191,6 @@ def _plain(value: Any) -> Any:
         return value.model_dump(mode="json")
     if isinstance(value, Path):
         return str(value)
-    return list(cast("tuple[Any, ...]", value)) if isinstance(value, tuple) else value
+    return (
+        [_plain(v) for v in cast("tuple[Any, ...]", value)] if isinstance(value, tuple) else value
+    )

@@ -1,10 +1,11 @@
 """The launch flags, made from the declaration."""
 
 import argparse
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, cast
 
-from webui.contract.fields import walk
+from webui.contract.fields import Leaf, walk
 from webui.settings.declaration import Flag, Settings, flag_of
 from webui.settings.older import add_older_flags
 from webui.settings.texts import from_assignments, parse
@@ -33,15 +34,30 @@ def collect_flags(parsed: argparse.Namespace) -> dict[str, Any]:
     values = from_assignments(given.get(_DEST + "any", ()))
     for leaf in walk(Settings):
         value = given.get(_DEST + leaf.path)
-        if value is not None:
+        if isinstance(value, list):
+            values |= _shared(leaf, cast("list[str]", value), values)
+        elif value is not None:
             values[leaf.path] = parse(leaf, value) if isinstance(value, str) else value
     return values
+
+
+def _shared(leaf: Leaf, given: list[str], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a flag that was repeated: the first is the leaf's, the others go on."""
+    flag = flag_of(leaf)
+    assert flag is not None
+    own = {} if flag.more == leaf.path else {leaf.path: parse(leaf, given[0])}
+    further = tuple(Path(text).expanduser().absolute() for text in given[len(own) :])
+    return own | {flag.more: (*values.get(flag.more, ()), *further)} if further else own
 
 
 def _add(group: Any, flag: Flag, path: str, text: str) -> None:
     if flag.sets is None:
         name = flag.name.removeprefix("--").replace("-", "_").upper()
-        group.add_argument(flag.name, dest=_DEST + path, metavar=flag.metavar or name, help=text)
+        action = "append" if flag.more else "store"
+        group.add_argument(
+            *(flag.name, *flag.also), dest=_DEST + path, metavar=flag.metavar or name,
+            help=text, action=action,
+        )  # fmt: skip
     else:
         # A missing switch must stay None: it must not override the file with a default.
         group.add_argument(

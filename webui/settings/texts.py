@@ -26,10 +26,12 @@ def parse(leaf: Leaf, text: str) -> Any:
 
     Raises InvalidRequest where a list is not readable; bounds are checked by `checked`.
     """
-    if leaf.annotation is Path:
-        return Path(text).expanduser().absolute()
+    if leaf.annotation in (Path, Path | None):
+        return Path(text).expanduser().absolute() if text or leaf.annotation is Path else None
     if get_origin(leaf.annotation) is tuple:
-        return _parse_list(leaf, text)
+        parts = _parse_list(leaf, text)
+        paths = leaf.annotation == tuple[Path, ...]
+        return tuple(Path(p).expanduser().absolute() for p in parts) if paths else parts
     return text
 
 
