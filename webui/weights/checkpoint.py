@@ -102,6 +102,4 @@ class Checkpoint:
     @property
     def bytes(self) -> int:
         """Memory that its weights take, on whatever device."""
-        return sum(
-            p.numel() * p.element_size() for m in self.modules.values() for p in m.parameters()
-        )
+        return sum(p.nbytes for m in self.modules.values() for p in m.parameters())
