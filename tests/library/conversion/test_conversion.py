@@ -170,7 +170,13 @@ def doublings() -> bytes:
     return stream + b"."
 
 
+PAIRS = b")" + b"2\x86" * 60
+"""A tuple that holds the one before it twice, sixty times over: its text and hash never end."""
 FALSE = {
+    "a hash without end": b"\x80\x02}" + PAIRS + b"K\x01s.",
+    "a name without end": b"\x80\x04" + PAIRS + text("x") + b"\x93.",
+    "a text without end": b"\x80\x02c_codecs\nencode\n" + PAIRS + b"\x85R.",
+    "keys without end": b"\x80\x02ccollections\nOrderedDict\n]" + PAIRS + b"K\x01\x86a\x85R.",
     "a length that fills the memory": long_claim(1 << 60),
     "lists in lists": b"\x80\x02" + b"]" * 20_000 + b"a" * 19_999 + b".",
     "a list of doublings": doublings(),

@@ -160,15 +160,15 @@ def _places(
     places: dict[str, tuple[int, int]] = {}
     position = stream.tell()
     for key in cast("list[Any]", keys) if isinstance(keys, list) else []:
-        storage = kinds.get(str(key))
+        storage = kinds.get(key) if isinstance(key, str) else None
         if storage is None or storage.dtype is None:
-            raise Damaged(f"the storage {str(key)[:40]!r} belongs to no tensor")
+            raise Damaged("a storage belongs to no tensor")
         stream.seek(position)
         numel = int.from_bytes(stream.read(8), "little", signed=True)
         if numel != storage.numel:
-            raise Damaged(f"the storage {str(key)[:40]!r} has {numel} elements")
+            raise Damaged(f"the storage {key[:40]!r} has {numel} elements")
         size = numel * element_bytes(storage.dtype)
-        places[str(key)] = (position + 8, size)
+        places[key] = (position + 8, size)
         position += 8 + size
     return places
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, cast
 
 from webui.errors import UnsupportedModel
 from webui.library.conversion.rebuilding import ARGUMENTS, BUILDERS, persistent_storage
-from webui.library.conversion.values import HARMLESS, Opaque, Symbol, Value, refuse
+from webui.library.conversion.values import HARMLESS, Opaque, Symbol, Value, as_key, refuse
 
 MOST_STEPS = 5_000_000
 """Opcodes; the longest checkpoints with a trainer's memory need a tenth of it."""
@@ -100,15 +100,7 @@ def _tuple(count: int) -> Op:
 def _pairs(values: list[Value]) -> dict[Value, Value]:
     if len(values) % 2:
         raise Damaged("a key has no value")
-    return {_key(k): v for k, v in zip(values[::2], values[1::2], strict=True)}
-
-
-def _key(value: Value) -> Value:
-    try:
-        hash(value)
-    except TypeError as error:
-        raise Damaged(f"a {type(value).__name__} is no key") from error
-    return value
+    return {as_key(k): v for k, v in zip(values[::2], values[1::2], strict=True)}
 
 
 def _append(machine: Machine, values: list[Value]) -> None:
@@ -155,6 +147,8 @@ def _global(machine: Machine, argument: str) -> None:
 
 def _stack_global(machine: Machine, _: Any) -> None:
     name, module = machine.pop(), machine.pop()
+    if not isinstance(name, str) or not isinstance(module, str):
+        raise Damaged("a name is no text")
     machine.stack.append(_symbol(f"{module}.{name}"))
 
 

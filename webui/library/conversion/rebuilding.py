@@ -12,6 +12,7 @@ from webui.library.conversion.values import (
     StoredTensor,
     Symbol,
     Value,
+    as_key,
     refuse,
 )
 
@@ -72,7 +73,7 @@ def _parameter(data: Value, *_: Value) -> Value:
 
 
 def _ordered(pairs: Value = (), *_: Value) -> dict[Value, Value]:
-    return dict(pairs)
+    return {as_key(key): value for key, value in pairs}
 
 
 def _size(axes: Value = ()) -> tuple[Value, ...]:
@@ -81,7 +82,9 @@ def _size(axes: Value = ()) -> tuple[Value, ...]:
 
 def _encode(text: Value, *_: Value) -> bytes:
     """Bytes as old protocols write them: text of the letters 0 to 255."""
-    return str(text).encode("latin-1")
+    if not isinstance(text, str):
+        raise ValueError("bytes are made of text")
+    return text.encode("latin-1")
 
 
 def _object(kind: Value, *_: Value) -> Opaque:

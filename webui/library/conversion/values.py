@@ -43,7 +43,22 @@ class Opaque:
     """An object that is carried along unread, such as a trainer's settings."""
 
     symbol: Symbol
-    state: list[Value] = field(default_factory=list[Value])
+    state: list[Value] = field(default_factory=list[Value], repr=False)
+
+
+PLAIN_KEYS = (str, int, float, bytes, type(None), Symbol, Opaque)
+
+
+def as_key(value: Value) -> Value:
+    """A value as the key of a dictionary; raises ValueError for what is none.
+
+    Tuples become opaque: the hash of one that holds another twice, and so on, never ends.
+    """
+    if isinstance(value, tuple):
+        return Opaque(Symbol("builtins.tuple"))
+    if not isinstance(value, PLAIN_KEYS):
+        raise ValueError(f"a {type(value).__name__} is no key")
+    return value
 
 
 DTYPES: Mapping[str, str] = {
