@@ -178,7 +178,7 @@ def _flux(
 
 
 def _large(steps: int, cfg_scale: float) -> Defaults:
-    return Defaults(1024, 1024, steps, cfg_scale, sampler="euler")
+    return Defaults(1024, 1024, steps, cfg_scale, "euler", "simple")
 
 
 TRANSFORMERS: tuple[ModelFamily, ...] = (
