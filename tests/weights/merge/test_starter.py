@@ -20,14 +20,35 @@ from webui.weights.merge import child
 NETWORK = "model.diffusion_model."
 
 
-def test_the_starter_model_merged_with_a_relative_loads(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spares the seconds that a process of its own takes to import torch."""
     monkeypatch.setattr(
         merging,
         "run_errand",
         lambda _, arguments, *__, **___: child.merge(MergeOrder.model_validate_json(arguments[0])),
     )
+
+
+def test_a_vae_in_the_names_of_diffusers_is_baked_in(tmp_path: Path) -> None:
+    folder, vaes = tmp_path / "Stable-diffusion", tmp_path / "VAE"
+    export_checkpoint(BUNDLED_MODELS / "starter", folder / "a.safetensors")
+    vaes.mkdir()
+    (stored,) = (BUNDLED_MODELS / "starter" / "vae").glob("*.safetensors")
+    wanted = {n: t.float() * 2 for n, t in load_file(stored).items()}
+    save_file(wanted, vaes / "twice.safetensors")
+    catalog = Catalog([tmp_path], HashCache(tmp_path / "hashes.json"))
+    asked = MergeRequest(primary="a", method="none", vae="twice", precision="fp32")
+    merged = merge_models(asked, catalog, tmp_path)
+    found = load_checkpoint(merged.path, "cpu", torch.float32).vae.state_dict()
+    for name, weight in wanted.items():
+        torch.testing.assert_close(found[name], weight, rtol=1e-3, atol=1e-3)
+    assert sorted(p.name for p in tmp_path.iterdir() if p.is_dir()) == ["Stable-diffusion", "VAE"]
+
+
+def test_the_starter_model_merged_with_a_relative_loads(
+    tmp_path: Path,
+) -> None:
     folder = tmp_path / "Stable-diffusion"
     first, second = folder / "a.safetensors", folder / "b.safetensors"
     export_checkpoint(BUNDLED_MODELS / "starter", first)

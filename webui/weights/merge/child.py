@@ -19,6 +19,7 @@ from webui.library.merging import MergeOrder
 from webui.library.tensorfile import Buffer, TensorReader, byte_size, sync_file, write_tensors
 from webui.weights.merge.plan import suffix_of
 from webui.weights.merge.recipe import Source, make_metadata, name_of
+from webui.weights.merge.vae import renamed_vae
 from webui.weights.merge.work import Merge
 
 ENDING, CONFIG = ".safetensors", ".yaml"
@@ -42,7 +43,9 @@ def merge(order: MergeOrder) -> dict[str, Any]:
     asked = order.request
     with ExitStack() as files:
         models = [files.enter_context(TensorReader(source.path)) for source in order.sources]
-        vae = files.enter_context(TensorReader(order.vae)) if order.vae else None
+        vae = None
+        if order.vae is not None:
+            vae = files.enter_context(TensorReader(renamed_vae(order.vae, order.folder)))
         work = Merge(asked, models, vae)
         infos = {name: step.out for name, step in work.steps.items()}
         size = sum(map(byte_size, infos.values()))

@@ -129,8 +129,7 @@ def _baked(a: Header, vae: Header) -> dict[str, str]:
     fits = {n: own for n, own in names.items() if a.shape(n) == vae.shape(own)}
     if not fits or len(fits) < sum(1 for n in a.names(prefix) if LOSS not in n):
         raise ModelMismatch(
-            "The VAE is not of the kind that the primary model has, or its file has the names of "
-            "diffusers, which cannot be baked in."
+            "The VAE is not of the kind that the primary model has: it cannot be baked in."
         )
     return fits
 
