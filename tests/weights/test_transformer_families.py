@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from tests.weights.transformer_files import (
     flux_shapes,
@@ -70,6 +71,17 @@ def test_a_bare_transformer_takes_its_other_parts_from_beside(chosen: bool, tmp_
     for name, module in whole.modules.items():
         other = gathered.modules[name].state_dict()
         assert all(torch.equal(t, other[n]) for n, t in module.state_dict().items())
+
+
+def test_a_vae_in_the_names_of_diffusers_serves_too(tmp_path: Path) -> None:
+    whole = load(write_model(tmp_path / "whole" / "model.safetensors", "flux_dev"))
+    files = write_parts(tmp_path / "parts", flux_shapes("flux_dev"))
+    save_file(whole.vae.state_dict(), files["vae"])
+    (tmp_path / "broken.safetensors").write_bytes(b"nothing of a model")
+    found = (tmp_path / "broken.safetensors", files["vae"], files["clip_l"], files["t5xxl"])
+    gathered = load(files["transformer"], Surroundings((), found, (T5_FOLDER,)))
+    wanted = whole.vae.state_dict()
+    assert all(torch.equal(t, wanted[n]) for n, t in gathered.vae.state_dict().items())
 
 
 def test_what_a_transformer_lacks_is_said_in_one_sentence(tmp_path: Path) -> None:

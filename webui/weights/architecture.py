@@ -87,8 +87,11 @@ def _depths(config: dict[str, Any], prefix: str, header: Header) -> list[int]:
 
 
 def _fit_vae(config: dict[str, Any], prefix: str, header: Header) -> dict[str, Any]:
+    # Files of the autoencoder alone may have the names of diffusers.
+    blocks = f"{prefix}encoder.down_blocks."
+    form = blocks + "{}.resnets.0" if header.has(blocks) else f"{prefix}encoder.down.{{}}.block.0"
     widths = [
-        shape_of(header, f"{prefix}encoder.down.{level}.block.0.conv1.weight")[0]
+        shape_of(header, f"{form.format(level)}.conv1.weight")[0]
         for level in range(len(config["block_out_channels"]))
     ]
     return {

@@ -34,6 +34,8 @@ INNER = "text_model."
 POSITIONS = "position_ids"
 PROJECTION = "text_projection.weight"
 SCALE = "logit_scale"
+DIFFUSERS_VAE = "decoder.up_blocks."
+"""What an autoencoder's names begin with in diffusers' layout only."""
 T5_WORDS = ("shared.weight", "encoder.embed_tokens.weight")
 WORD_SHARERS = ("T5EncoderModel",)
 """Text encoders whose words have two names, and are one matrix."""
@@ -129,6 +131,8 @@ def converted(part: Part, config: dict[str, Any], state: State) -> State:
         return state
     if part.kind in RENAMERS:
         return RENAMERS[part.kind](state)
+    if any(name.startswith(DIFFUSERS_VAE) for name in state):
+        return state
     convert = CONVERTERS[part.kind]
     try:
         result: State = convert({part.prefix + name: t for name, t in state.items()}, config)

@@ -8,8 +8,7 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from safetensors import SafetensorError
 
 from webui.errors import ModelMismatch, StorageError, UnsupportedModel
-from webui.library.headers import Header
-from webui.weights.architecture import fitted_config, read_config
+from webui.weights.architecture import fitted_config
 from webui.weights.assembly import build, converted
 from webui.weights.checkpoint import Checkpoint
 from webui.weights.memory import DTYPES
@@ -18,9 +17,6 @@ from webui.weights.quantised.files import open_tensors
 
 INSIDE = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
 """What the names of an autoencoder's weights begin with; files hold leftovers of training too."""
-
-OURS = "decoder.up_blocks."
-"""A name that the layout of diffusers has and the original one has not."""
 
 
 def load_vae(path: Path, checkpoint: Checkpoint) -> AutoencoderKL:
@@ -52,21 +48,5 @@ def _read(path: Path, checkpoint: Checkpoint) -> AutoencoderKL:
     names = [n for n in file.header.names(prefix) if n.removeprefix(prefix).startswith(INSIDE)]
     read = file.read(names, DTYPES["float32"])
     state = {name.removeprefix(prefix): tensor for name, tensor in read.items()}
-    if any(name.startswith(OURS) for name in state):
-        config = read_config(part.config) | _widths(file.header, prefix)
-    else:
-        config = fitted_config(part, file.header)
-        state = converted(part, config, state)
-    return cast(AutoencoderKL, build(part, config, state))
-
-
-def _widths(header: Header, prefix: str) -> dict[str, Any]:
-    """What the shapes of a file in diffusers' names say of the configuration."""
-    channels: list[int] = []
-    while shape := header.shape(
-        f"{prefix}encoder.down_blocks.{len(channels)}.resnets.0.conv1.weight"
-    ):
-        channels.append(shape[0])
-    latent = header.shape(f"{prefix}decoder.conv_in.weight")
-    assert latent is not None
-    return {"block_out_channels": channels, "latent_channels": latent[1]}
+    config = fitted_config(part, file.header)
+    return cast(AutoencoderKL, build(part, config, converted(part, config, state)))

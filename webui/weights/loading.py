@@ -39,7 +39,7 @@ from webui.weights.folders import (
     weight_files,
 )
 from webui.weights.networks import FluxNetwork, SD3Network, UNetNetwork
-from webui.weights.parts import Held, gather_parts, look_beside
+from webui.weights.parts import Held, gather_parts, look_about, look_beside
 from webui.weights.predictions import prediction_kind, read_prediction
 from webui.weights.previewer import FOLDER as PREVIEWER
 from webui.weights.previewer import load_previewer
@@ -153,7 +153,7 @@ def _load_file(
     header = file.header.marked({**told_header(path).metadata, NAME: path.stem})
     family = identify(header, path.name)
     own = embedded_parts(header)
-    family, held = gather_parts(family, file, look_beside(about.chosen), look_beside(about.found))
+    family, held = gather_parts(family, file, look_beside(about.chosen), look_about(about.found))
     configs = [
         fitted_config(one.part, one.file.header)
         if own is None

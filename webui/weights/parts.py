@@ -3,15 +3,18 @@
 Transformers are published alone, beside autoencoders and text encoders that many models share.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from webui.errors import UnsupportedModel
+from webui.errors import StorageError, UnsupportedModel
 from webui.library.headers import Header
 from webui.library.identify import Identity, identify
 from webui.weights.families import ModelFamily, Part, TextEncoder
 from webui.weights.quantised.files import TensorFile, open_tensors
+
+log = logging.getLogger(__name__)
 
 VAE_PREFIXES = ("first_stage_model.", "vae.", "")
 """What the names of an autoencoder start with in whole models and in files of its own."""
@@ -42,6 +45,17 @@ def look_beside(paths: Sequence[Path]) -> list[Beside]:
     """The files at `paths` with what they are. Raises UnsupportedModel, StorageError."""
     files = [open_tensors(path) for path in paths]
     return [Beside(file, identify(file.header)) for file in files]
+
+
+def look_about(paths: Sequence[Path]) -> list[Beside]:
+    """The same without those that cannot be read: nobody asked for them."""
+    looked: list[Beside] = []
+    for path in paths:
+        try:
+            looked += look_beside([path])
+        except (UnsupportedModel, StorageError) as error:
+            log.info("%s is passed over: %s", path, error.sentence)
+    return looked
 
 
 def gather_parts(
