@@ -19,6 +19,7 @@ from webui.app.web import open_bench
 from webui.contract.worker import EngineConfig
 from webui.jobs.views import JobView
 from webui.jobs.workers.inprocess import InProcessWorker
+from webui.library.cards import CardBook
 from webui.settings import Folders, Server, Settings
 
 BASE = "http://127.0.0.1:7860"
@@ -49,6 +50,7 @@ def parts_of(house: House) -> Parts:
         words=house.words,
         catalog=house.catalog,
         adapters=house.adapters,
+        cards=CardBook(house.catalog.shelf, house.settings.get().folders.data_dir / "cards.json"),
         settings=house.settings.get,
         update_settings=house.settings.update,
         explain=house.reader.explain,

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from webui.api.auth import Account, Login
 from webui.api.bench import bench_routes
+from webui.api.cards import card_routes
 from webui.api.estimates import estimate_routes
 from webui.api.faults import add_faults
 from webui.api.guard import Guard, make_rules
@@ -56,6 +57,8 @@ def make_api(parts: Parts, lifespan: Lifespan | None = None) -> FastAPI:
         app.include_router(estimate_routes(parts.estimate))
     if parts.bench is not None:
         app.include_router(bench_routes(parts.bench))
+    if parts.cards is not None:
+        app.include_router(card_routes(parts.cards))
     app.include_router(manual_routes(app))
     return app
 

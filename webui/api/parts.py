@@ -11,6 +11,7 @@ from webui.contract.request import Blob, GenerationRequest
 from webui.jobs.service import Jobs
 from webui.library.adapters import AdapterCatalog
 from webui.library.bench import Bench
+from webui.library.cards import CardBook
 from webui.library.catalog import Catalog
 from webui.plugins.scripts import Script
 from webui.prompts.explanation import Asked, Explanation
@@ -57,5 +58,6 @@ class Parts:
     scripts: Callable[[], Sequence[Script[Any]]] = tuple
     effects: Callable[[], Sequence[EffectForm]] = tuple
     bench: Bench | None = None
+    cards: CardBook | None = None
     estimate: Callable[[GenerationRequest], Estimate] | None = None
     version: str = ""

@@ -21,6 +21,7 @@ from webui.api.parts import Parts
 from webui.app.house import House, build_house
 from webui.images.metadata import read_infotext
 from webui.library.bench import Bench
+from webui.library.cards import CardBook
 from webui.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -86,6 +87,7 @@ def _parts(house: House, bench: Bench) -> Parts:
         words=house.words,
         catalog=house.catalog,
         adapters=house.adapters,
+        cards=CardBook(house.catalog.shelf, house.settings.get().folders.data_dir / "cards.json"),
         settings=house.settings.get,
         update_settings=house.settings.update,
         explain=house.reader.explain,
