@@ -22,6 +22,7 @@ MODES: tuple[Mode, ...] = ("txt2img", "img2img")
 WISHES = [
     *(f"{wish}_{mode}" for mode in MODES for wish in ("restore", "settings", "undo")),
     "send_img2img",
+    "choose_checkpoint",
 ]
 """Events that our own scripts raise; Gradio finds their names, in quotes, in the bridge's code."""
 
@@ -57,6 +58,7 @@ def build_page(services: Services) -> gr.Blocks:
         bind_send(services, forms["img2img"], bridge, undo, tabs)
         if files is not None:
             files.bind(page, refresh, bridge)
+        bridge.choose_checkpoint(_chosen, None, checkpoint, **NEED)
         _bind_quick_settings(services, forms, checkpoint, offer)
         _bind_vocabularies(services, page, refresh, forms)
     return page
@@ -140,6 +142,12 @@ def _bridge() -> tuple[gr.HTML, gr.HTML]:
         apply_default_css=False,
     )
     return bridge, undo
+
+
+def _chosen(event: gr.EventData) -> Any:
+    """The checkpoint whose card was clicked."""
+    name = getattr(event, "name", "")
+    return name if isinstance(name, str) and name else gr.skip()
 
 
 def _bind_quick_settings(

@@ -33,6 +33,12 @@ def build_tab(services: Services, form: Form) -> dict[str, gr.Button]:
             counters = {path: _prompt(services, form, path) for path in PROMPT_LINES}
         with gr.Column(scale=2, min_width=170, elem_classes=["pal-actions"]):
             buttons = _buttons(form)
+    gr.HTML(
+        html_template="<div data-cards></div>",
+        js_on_load=None,
+        elem_id=f"{form.mode}_cards",
+        apply_default_css=False,
+    )
     form.render()
     if services.count_tokens is not None:
         for path, counter in counters.items():
@@ -161,6 +167,9 @@ def _buttons(form: Form) -> dict[str, gr.Button]:
             f"{mode}_paste",
         )
         explain = icon_button("Explain how the prompts are read", "explain", f"{mode}_explain")
+        cards = icon_button(
+            "Models as cards: LoRA, embeddings, checkpoints", "cards", f"{mode}_deck"
+        )
         clear = icon_button("Clear both prompts", "clear", f"{mode}_clear_prompt")
         back = icon_button("Undo the last restore", "undo", f"{mode}_undo", "pal-undo")
     form.field("prompt.styles")
@@ -169,4 +178,5 @@ def _buttons(form: Form) -> dict[str, gr.Button]:
     skip.click(None, js="() => palimpsest.follow.skip()")
     clear.click(None, prompts, prompts, js="(p, n) => palimpsest.prompts.cleared(p, n)")
     back.click(None, js=f"() => palimpsest.bridge.undo('{mode}')")
+    cards.click(None, js=f"() => palimpsest.cards.toggle('{mode}')")
     return {"generate": generate, "enqueue": enqueue, "paste": paste, "explain": explain}

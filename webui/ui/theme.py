@@ -15,7 +15,15 @@ from webui.ui.widgets import element_id
 
 SANS = ["system-ui", "-apple-system", "Segoe UI", "sans-serif"]
 MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
-SHEETS = ("tokens.css", "form.css", "live.css", "explain.css", "bench.css", "narrow.css")
+SHEETS = (
+    "tokens.css",
+    "form.css",
+    "live.css",
+    "explain.css",
+    "cards.css",
+    "bench.css",
+    "narrow.css",
+)
 SCRIPTS = (
     "core.js",
     "transport.js",
@@ -28,6 +36,8 @@ SCRIPTS = (
     "weights.js",
     "prompts.js",
     "explain.js",
+    "card-editor.js",
+    "cards.js",
     "bench.js",
     "keys.js",
     "page.js",

@@ -32,6 +32,11 @@
     keep: (file) => ask("api/v1/blobs", { method: "POST", body: file }),
     work: () => ask("api/v1/models/work"),
     stopWork: () => post("api/v1/models/work/stop"),
+    cards: (asked) => ask(`api/v1/cards?${new URLSearchParams(asked)}`),
+    cardPreview: (id) => `api/v1/cards/${id}/preview`,
+    cardNotes: (id) => ask(`api/v1/cards/${id}/notes`),
+    writeCard: (id, notes) => ask(`api/v1/cards/${id}/notes`, { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify(notes) }),
+    renewModels: () => post("sdapi/v1/refresh-loras"),
     source: (sha256) => `api/v1/blobs/${sha256}`,
   };
 })(window.palimpsest);

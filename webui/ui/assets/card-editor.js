@@ -1,0 +1,70 @@
+"use strict";
+// The dialog that writes on a card: words, weight, notes, tags.
+(function (pal) {
+  const FIELDS = [
+    ["activation", "Trigger words", "textarea"],
+    ["negative", "Words for the negative prompt", "textarea"],
+    ["weight", "Weight", "number"],
+    ["tags", "Tags, separated by commas", "text"],
+    ["notes", "Notes", "textarea"],
+  ];
+
+  /** Open it over a card; `done` is given the card as it is afterwards. */
+  function open(card, done) {
+    const inputs = Object.fromEntries(FIELDS.map(([name, , kind]) => [name, input(kind, shown(card[name]))]));
+    const rows = FIELDS.map(([name, label]) => pal.make("label", {}, pal.make("span", {}, label), inputs[name]));
+    const form = pal.make("form", { method: "dialog" }, ...rows,
+      card.description ? pal.make("p", {}, card.description) : null,
+      pal.make("div", { class: "pal-card-buttons" },
+        pal.make("button", { type: "button", class: "pal-button", onclick: () => save(forget(card)) }, "Forget my changes"),
+        pal.make("button", { type: "submit", class: "pal-button pal-card-save" }, "Save")));
+    const dialog = pal.make("dialog", { class: "pal-explain pal-card-editor", "aria-label": `Card of ${card.name}`, onclose: () => dialog.remove() },
+      pal.make("div", { class: "pal-explain-bar" }, pal.make("h2", {}, card.name), pal.button("Close", "close", () => dialog.close(), { iconOnly: true })),
+      pal.make("div", { class: "pal-explain-body" }, form));
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      save(read(card, inputs));
+    });
+
+    async function save(change) {
+      try {
+        const before = await pal.transport.cardNotes(card.id);
+        done(await pal.transport.writeCard(card.id, { ...before, ...change }));
+        dialog.close();
+      } catch (error) {
+        pal.emit("message", { kind: "error", text: error.message, element: "" });
+      }
+    }
+
+    document.body.append(dialog);
+    dialog.showModal();
+  }
+
+  function shown(value) {
+    return Array.isArray(value) ? value.join(", ") : value || "";
+  }
+
+  function input(kind, value) {
+    const made = kind === "textarea" ? pal.make("textarea", { rows: 2, maxlength: 4000 }) : pal.make("input", { type: kind, step: "0.05", min: "-10", max: "10" });
+    made.value = value;
+    return made;
+  }
+
+  /** What was changed; the rest stays as it was, also where files beside the model say it. */
+  function read(card, inputs) {
+    const change = {};
+    for (const [name, element] of Object.entries(inputs)) {
+      if (element.value.trim() === String(shown(card[name]))) continue;
+      if (name === "tags") change.tags = element.value.split(",").map((tag) => tag.trim()).filter(Boolean);
+      else if (name === "weight") change.weight = element.value === "" ? null : Number(element.value);
+      else change[name] = element.value.trim();
+    }
+    return change;
+  }
+
+  function forget() {
+    return Object.fromEntries(FIELDS.map(([name]) => [name, null]));
+  }
+
+  pal.cardEditor = { open };
+})(window.palimpsest);
