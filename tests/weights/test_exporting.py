@@ -16,7 +16,6 @@ from webui.library.hashes import HashCache
 from webui.library.headers import read_header
 from webui.weights.checkpoint import Checkpoint
 from webui.weights.exporting import export_checkpoint, export_controlnet
-from webui.weights.families import identify
 from webui.weights.folders import CARD
 from webui.weights.loading import load_checkpoint
 from webui.weights.naming import original_unet, original_vae
@@ -135,13 +134,13 @@ def test_a_damaged_mark_is_said_and_not_guessed_around(
         load(tmp_path / "two.safetensors")
 
 
-def test_without_its_mark_the_file_is_not_mistaken_for_its_family(
+def test_without_its_mark_the_file_is_not_loaded_as_what_it_looks_like(
     tiny_folder: Path, tmp_path: Path
 ) -> None:
     export_checkpoint(tiny_folder, tmp_path / "one.safetensors")
     save_file(load_file(tmp_path / "one.safetensors"), tmp_path / "two.safetensors")
     with pytest.raises(UnsupportedModel):
-        identify(read_header(tmp_path / "two.safetensors"), "two")
+        load(tmp_path / "two.safetensors")
 
 
 @pytest.fixture
