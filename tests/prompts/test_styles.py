@@ -117,3 +117,17 @@ def test_what_is_written_is_read_again(rows: list[tuple[str, str, str]]) -> None
         path = Path(folder) / "styles.csv"
         write_styles(path, styles)
         assert read_styles(path) == styles
+
+
+def test_styles_of_another_installation_are_read_and_never_written(tmp_path: Path) -> None:
+    other = tmp_path / "older.csv"
+    other.write_text("name,prompt,negative_prompt\nInk,theirs,\nOil,oil,\n", encoding="utf-8")
+    before = other.read_bytes()
+    book = StyleBook(tmp_path / "own.csv", [other, tmp_path / "missing.csv"])
+    book.save(Style("Ink", "ours"))
+    assert [(s.name, s.prompt) for s in book.styles()] == [("Ink", "ours"), ("Oil", "oil")]
+    with pytest.raises(NotFound):
+        book.remove("Oil")
+    book.remove("Ink")
+    assert [(s.name, s.prompt) for s in book.styles()] == [("Ink", "theirs"), ("Oil", "oil")]
+    assert other.read_bytes() == before

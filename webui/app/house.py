@@ -136,7 +136,10 @@ def build_house(settings: Settings, make_worker: MakeWorker = ProcessWorker) -> 
     folders.data_dir.mkdir(parents=True, exist_ok=True)
     live = LiveSettings(settings)
     catalog, adapters = open_models(settings)
-    styles = StyleBook(folders.data_dir / "styles.csv")
+    older = folders.a1111_home
+    styles = StyleBook(
+        folders.data_dir / "styles.csv", () if older is None else [older / "styles.csv"]
+    )
     plugins = load_server_plugins(settings)
     book = VocabularyBook(
         folders.data_dir / "vocabulary.json",

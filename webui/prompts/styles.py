@@ -26,17 +26,25 @@ class Style:
 
 
 class StyleBook:
-    """The styles in one file; every question looks at the disk, so edits count at once."""
+    """The styles in one file; every question looks at the disk, so edits count at once.
 
-    def __init__(self, path: Path) -> None:
+    Those in the files `more` are read too, and never written: a style of the own file wins.
+    """
+
+    def __init__(self, path: Path, more: Sequence[Path] = ()) -> None:
         self.path = path
+        self._more = tuple(more)
 
     def styles(self) -> tuple[Style, ...]:
-        """All styles in the file's order; a file that is not there holds none.
+        """All styles in the files' order; a file that is not there holds none.
 
-        Raises StorageError where the file is no such table.
+        Raises StorageError where a file is no such table.
         """
-        return read_styles(self.path)
+        found: dict[str, Style] = {}
+        for path in (self.path, *self._more):
+            for style in read_styles(path):
+                found.setdefault(style.name, style)
+        return tuple(found.values())
 
     def resolve(self, names: Iterable[str]) -> list[Style]:
         """The styles of these names; raises NotFound with the nearest names."""
@@ -62,13 +70,15 @@ class StyleBook:
 
     def save(self, style: Style) -> None:
         """Add `style`, or put it in the place of the one with its name."""
-        styles = {old.name: old for old in self.styles()} | {style.name: style}
+        styles = {old.name: old for old in read_styles(self.path)} | {style.name: style}
         write_styles(self.path, tuple(styles.values()))
 
     def remove(self, name: str) -> None:
-        """Take the style called `name` out; raises NotFound."""
-        self.resolve([name])
-        write_styles(self.path, [style for style in self.styles() if style.name != name])
+        """Take the style called `name` out of the own file; raises NotFound."""
+        own = read_styles(self.path)
+        if name not in {style.name for style in own}:
+            raise NotFound("style", name, nearest([s.name for s in own], name), "prompt.styles")
+        write_styles(self.path, [style for style in own if style.name != name])
 
 
 def merged(prompt: str, pieces: Sequence[str]) -> str:
