@@ -55,3 +55,9 @@ def test_a_folder_in_diffusers_layout_is_one_model(models: Path) -> None:
 
 def test_folders_that_are_not_there_hold_nothing(tmp_path: Path) -> None:
     assert Shelf([tmp_path / "gone"]).holdings() == ()
+
+
+def test_files_in_both_formats_are_held(models: Path) -> None:
+    (models / "unet").mkdir()
+    (models / "unet" / "small.GGUF").write_bytes(b"?")
+    assert held(Shelf([models]))["small.GGUF"].kind == "checkpoint"

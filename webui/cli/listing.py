@@ -32,8 +32,8 @@ def add_actions(actions: Any, open_catalog: OpenCatalog) -> None:
 
 def run_list(parsed: argparse.Namespace, catalog: Catalog) -> int:
     """One line for each model: kind, family, name."""
-    kinds: tuple[Kind, ...] = KINDS if parsed.kind is None else (parsed.kind,)
-    files = [(kind, file) for kind in kinds for file in catalog.files(kind)]
+    kinds: list[Kind] = [kind for kind in KINDS if parsed.kind in (kind, None)]
+    files: list[tuple[Kind, ModelFile]] = [(k, file) for k in kinds for file in catalog.files(k)]
     if parsed.json:
         told = [_described(kind, file) for kind, file in files]
         sys.stdout.write(json.dumps(told, indent=1, ensure_ascii=False) + "\n")

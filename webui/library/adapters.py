@@ -1,6 +1,6 @@
 """LoRA files and their kin below the models folders, by the names that prompts call them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,7 +120,7 @@ class AdapterCatalog:
 
 def _file(holding: Holding) -> AdapterFile:
     finding = holding.finding
-    facts = finding.facts if finding is not None else {}
+    facts: Mapping[str, str] = finding.facts if finding is not None else {}
     return AdapterFile(
         name=bare(holding.path.name),
         path=holding.path,

@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
@@ -24,10 +24,11 @@ from webui.library.sidecars import Told, preview_beside, read_sidecars
 log = logging.getLogger(__name__)
 
 Deck = Literal["checkpoint", "lora", "embedding"]
-DECKS: Mapping[Deck, tuple[Kind, ...]] = {
-    "checkpoint": ("checkpoint",),
-    "lora": ("lora", "lycoris"),
-    "embedding": ("embedding",),
+DECK_OF: Mapping[Kind, Deck] = {
+    "checkpoint": "checkpoint",
+    "lora": "lora",
+    "lycoris": "lora",
+    "embedding": "embedding",
 }
 Sort = Literal["name", "newest", "size"]
 Short = Annotated[str, Field(max_length=4000)]
@@ -77,6 +78,13 @@ class Card(Frozen):
         return all(word in text for word in words)
 
 
+SORTS: Mapping[Sort, Callable[[Card], Any]] = {
+    "name": lambda card: (not card.favourite, card.name.casefold()),
+    "newest": lambda card: -card.modified,
+    "size": lambda card: -card.size,
+}
+
+
 class Page(Frozen):
     """Some cards of all that were found, and what a search can be narrowed by."""
 
@@ -118,12 +126,7 @@ class CardBook:
             and (card.favourite or not favourites)
             and card.says(words)
         ]
-        keys: Mapping[Sort, Any] = {
-            "name": lambda card: (not card.favourite, card.name.casefold()),
-            "newest": lambda card: -card.modified,
-            "size": lambda card: -card.size,
-        }
-        found.sort(key=keys[sort])
+        found.sort(key=SORTS[sort])
         return Page(
             cards=tuple(found[first : first + count]),
             total=len(found),
@@ -170,7 +173,7 @@ class CardBook:
             if self._made[0] != version:
                 made: dict[str, tuple[Card, Holding]] = {}
                 for holding in held:
-                    deck = next((d for d, kinds in DECKS.items() if holding.kind in kinds), None)
+                    deck = DECK_OF.get(holding.kind)
                     if deck is not None:
                         card = _make(deck, holding, self._written())
                         made.setdefault(card.id, (card, holding))
@@ -193,7 +196,7 @@ def _make(deck: Deck, holding: Holding, written: Mapping[str, Notes]) -> Card:
     told = read_sidecars(holding.path.parent, stem, holding.beside) if holding.beside else Told()
     notes = written.get(f"{deck}:{name.casefold()}", Notes())
     chosen = notes.model_dump(exclude_none=True, exclude={"favourite"})
-    known = {
+    known: dict[str, Any] = {
         "notes": told.notes,
         "activation": told.activation or facts.get("modelspec.trigger_phrase", ""),
         "negative": told.negative,

@@ -11,10 +11,10 @@ from webui.contract.vocabulary import nearest
 from webui.errors import NotFound, Unavailable
 from webui.library.hashes import HashCache
 from webui.library.identify import Identity, Kind
+from webui.library.scan import ENDINGS
 from webui.library.shelf import PAIRED_VAE, Holding, Shelf
 
 STARTER = "starter"
-ENDINGS = (".safetensors", ".gguf")
 TENSORS_DIGITS = 12
 HASH_AT_END = re.compile(r"\s*\[[^\[\]]*\]\s*$")
 

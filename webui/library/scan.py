@@ -15,7 +15,7 @@ from webui.library.findings import Finding, Findings, find, load_findings, save_
 from webui.library.identify import Identity
 from webui.library.readers import read_findings
 
-ENDING = ".safetensors"
+ENDINGS = (".safetensors", ".gguf")
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def model_files(root: Path) -> Iterator[Path]:
 
 def is_model(name: str) -> bool:
     """Whether a file of this name is one to look into."""
-    return name.casefold().endswith(ENDING) and not name.startswith(".")
+    return name.casefold().endswith(ENDINGS) and not name.startswith(".")
 
 
 def folders_below(

@@ -46,7 +46,7 @@ def read_sidecars(folder: Path, stem: str, names: Iterable[str]) -> Told:
     other = _object(known.get(".civitai.info"))
     said = _text(known.get(".txt")) or _text(known.get(".description.txt"))
     model = other.get("model")
-    about = cast("Mapping[str, Any]", model) if isinstance(model, dict) else {}
+    about: Mapping[str, Any] = cast("dict[str, Any]", model) if isinstance(model, dict) else {}
     return Told(
         description=_plain(own.get("description")) or said or _plain(other.get("description")),
         notes=_plain(own.get("notes")),
