@@ -19,6 +19,7 @@ import webui
 from webui.api.application import make_api, protect
 from webui.api.parts import Parts
 from webui.app.house import House, build_house
+from webui.app.older import older_values
 from webui.images.metadata import read_infotext
 from webui.library.bench import Bench
 from webui.library.cards import CardBook
@@ -143,6 +144,7 @@ def _open_page(house: House, bench: Bench, late: LatePage, loop: asyncio.Abstrac
             scripts=tuple(house.plugins.scripts),
             effects=house.effects(),
             native_size=house.native_size,
+            start_values=older_values(house.settings.get().folders.a1111_home, house.words()),
             count_tokens=house.reader.count,
             explain=house.reader.explain_request,
             bench=bench,

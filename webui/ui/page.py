@@ -36,7 +36,14 @@ def build_page(services: Services) -> gr.Blocks:
         checkpoint, refresh, offer = _quick_settings(services, words)
         start = _first_values(services)
         forms: dict[Mode, Form] = {
-            mode: Form(mode, words, services.scripts, start, services.effects) for mode in MODES
+            mode: Form(
+                mode,
+                words,
+                services.scripts,
+                {**start, **services.start_values.get(mode, {})},
+                services.effects,
+            )
+            for mode in MODES
         }
         for form in forms.values():
             form.components["model.checkpoint"] = checkpoint

@@ -1,7 +1,7 @@
 """What the page needs from the rest of the house, as the app hands it over."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -129,7 +129,8 @@ class Services:
 
     `read_infotext` finds the text inside an image's bytes ("" where there is none); `restore`
     reads such a text over the form's present request; `native_size` knows the (width, height)
-    that a checkpoint was made for, "" being the default one; `count_tokens` gives the tokens of a
+    that a checkpoint was made for, "" being the default one; `start_values` are those that a tab
+    opens with, by mode and path; `count_tokens` gives the tokens of a
     prompt and the room for them, `explain` tells how the prompts of a request are read; both are
     None where no tokenizer is at hand. Without a `bench` there are no tabs for model files.
     """
@@ -141,6 +142,7 @@ class Services:
     restore: Callable[[str, GenerationRequest | None], Restored]
     scripts: Sequence[Script[Any]] = ()
     effects: Sequence[EffectForm] = ()
+    start_values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Any])
     native_size: Callable[[str], tuple[int, int] | None] = no_size
     count_tokens: Callable[[Asked], tuple[int, int]] | None = None
     explain: Callable[[GenerationRequest], Sequence[Titled]] | None = None
