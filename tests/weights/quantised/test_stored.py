@@ -100,3 +100,16 @@ def test_exchanging_its_data_exchanges_the_packed_numbers() -> None:
     layer.weight.data = matrix(seed=2)
     assert isinstance(layer.weight, Stored)
     assert torch.equal(layer.weight.dense(), plain(seed=2))
+
+
+def test_what_a_parameter_points_at_can_be_exchanged_as_placement_does() -> None:
+    layer = linear(matrix())
+    kept = layer.weight.data
+    layer.weight.data = kept.to("meta", torch.bfloat16)
+    weight = layer.weight
+    assert isinstance(weight, nn.Parameter) and isinstance(weight, Stored)
+    assert weight.device.type == weight.parts[0].device.type == "meta"
+    weight.data = kept
+    assert isinstance(kept, Stored) and torch.equal(kept.dense(), plain())
+    x = torch.randn(3, 256, generator=torch.manual_seed(0))
+    assert torch.equal(layer(x), x @ plain().T)

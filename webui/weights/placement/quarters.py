@@ -95,7 +95,7 @@ class Quarters:
         """Bytes of a part as it lies on the device under `plan`."""
         tensors, dtype = all_tensors(self._modules[name]), self._formats[name].dtype
         if plan.storage == "file":
-            return sum(t.numel() * t.element_size() for t in tensors)
+            return sum(t.nbytes for t in tensors)
         narrow = plan.storage == "fp8" and name == self._network
         return sum(t.numel() * (1 if narrow else dtype.itemsize) for t in tensors)
 

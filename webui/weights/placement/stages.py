@@ -138,4 +138,4 @@ def blocks_of(module: nn.Module, limit: int) -> Sequence[nn.Module]:
 
 def size_of(module: nn.Module) -> int:
     """Bytes of its tensors."""
-    return sum(t.numel() * t.element_size() for t in all_tensors(module))
+    return sum(t.nbytes for t in all_tensors(module))

@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils import _pytree as trees
+from torch.utils import swap_tensors
 
 from webui.weights.quantised.packings import Packing, Parts
 
@@ -67,21 +68,22 @@ class Stored(Tensor):
             dense[start : start + step] = self.packing.unpack(parts, width)
         return dense
 
+    def like(self, parts: Parts, dtype: torch.dtype | None = None) -> "Stored":
+        """The same kind of matrix of other parts."""
+        return Stored(self.packing, parts, self.shape[1], dtype or self.dtype)
+
     @property
-    def data(self) -> "Tensor":  # type: ignore[override]
-        """What it holds, as torch has it for every tensor."""
+    def data(self) -> Tensor:  # type: ignore[override]
+        """The same matrix; another `Stored` may be put in its place, also one on another device."""
         return self.detach()
 
     @data.setter
     def data(self, other: Tensor) -> None:
-        # Torch exchanges what lies below; the packed numbers are kept up here.
-        Tensor.data.__set__(self, other)  # type: ignore[attr-defined]
-        if isinstance(other, Stored):
-            self.packing, self.parts = other.packing, other.parts
-
-    def like(self, parts: Parts, dtype: torch.dtype | None = None) -> "Stored":
-        """The same kind of matrix of other parts."""
-        return Stored(self.packing, parts, self.shape[1], dtype or self.dtype)
+        # Torch would exchange only what lies below, and between devices not even that.
+        fresh = other.detach()
+        if isinstance(self, nn.Parameter):  # which torch tells by a mark on it
+            setattr(fresh, "_is_param", True)  # noqa: B010
+        swap_tensors(self, fresh)
 
     @property
     def nbytes(self) -> int:  # type: ignore[override]
