@@ -9,7 +9,7 @@ from webui import cli
 from webui.doctor import facts, parts
 from webui.doctor.command import print_facts
 from webui.doctor.facts import Fact
-from webui.doctor.parts import Part
+from webui.doctor.parts import Part, find_attention
 from webui.settings import Settings, load_settings
 
 
@@ -107,10 +107,18 @@ def open_nowhere():
 def test_the_findings_can_be_had_as_json(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parts, "try_import", lambda m: {"build": "x", "threads": 1, "devices": []})
+    told = {"build": "x", "threads": 1, "devices": [], "name": "sdpa", "why": ""}
+    monkeypatch.setattr(parts, "try_import", lambda *_: told)
     code = cli.main(["doctor", "--json", "--data-dir", str(tmp_path)])
     found = json.loads(capsys.readouterr().out)
     assert code == (1 if any(fact["health"] == "problem" for fact in found) else 0)
     assert {"machine", "versions", "torch", "folders", "server", "optional"} == {
         fact["section"] for fact in found
     }
+
+
+def test_the_choice_of_attention_is_told_with_its_reason() -> None:
+    plain, declined = find_attention("auto", "cpu"), find_attention("xformers", "cpu")
+    assert (plain.value, plain.health) == ("sdpa", "ok")
+    assert declined.value == "sdpa (xformers has no kernels for cpu)"
+    assert declined.health == "note"

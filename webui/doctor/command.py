@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from webui.doctor.facts import Fact, find_folders, find_machine, find_server, find_versions
-from webui.doctor.parts import find_parts, find_torch
+from webui.doctor.parts import find_attention, find_parts, find_torch
 from webui.settings import Settings, add_flags, collect_flags, open_settings
 
 MARKS = {"ok": "", "note": "note", "problem": "problem"}
@@ -46,6 +46,7 @@ def examine(settings: Settings) -> list[Fact]:
         *find_machine(),
         *find_versions(),
         *find_torch(),
+        find_attention(settings.engine.attention, settings.engine.device),
         *find_folders(settings),
         *find_server(settings),
         *find_parts(),

@@ -71,9 +71,19 @@ def find_folders(settings: Settings) -> list[Fact]:
         _folder("models", folders.models_dir, must_write=False),
         _folder("extensions", folders.extensions_dir, must_write=False),
     ]
+    older = () if folders.a1111_home is None else (folders.a1111_home,)
+    facts += [_read("further models", folder) for folder in folders.more_models_dirs]
+    facts += [_read("older installation", folder) for folder in older]
     there = folders.config_file.exists()
     value = f"{folders.config_file}{'' if there else ' (not there: the defaults are used)'}"
     return [*facts, Fact("folders", "settings file", value)]
+
+
+def _read(name: str, folder: Path) -> Fact:
+    """A folder that is only read; one on a drive that is away now may be as it is."""
+    if folder.is_dir():
+        return Fact("folders", name, str(folder))
+    return Fact("folders", name, f"{folder} (not there)", "note", "Its models are left out.")
 
 
 def _folder(name: str, folder: Path, must_write: bool) -> Fact:

@@ -56,6 +56,15 @@ def find_torch() -> list[Fact]:
     return facts
 
 
+def find_attention(wanted: str, device: str) -> Fact:
+    """What would compute attention with these settings."""
+    found = try_import("attention", wanted, device)
+    if "error" in found:
+        return Fact("torch", "attention", found["error"], "note")
+    why = f" ({found['why']})" if found["why"] else ""
+    return Fact("torch", "attention", f"{found['name']}{why}", "note" if why else "ok")
+
+
 def find_parts(parts: Iterable[Part] = PARTS) -> list[Fact]:
     """The optional parts: working, broken (and why), or absent."""
     with ThreadPoolExecutor(2) as pool:
@@ -75,9 +84,9 @@ def find_part(part: Part) -> Fact:
     return Fact("optional", part.package, f"{version} works")
 
 
-def try_import(module: str) -> dict[str, Any]:
+def try_import(module: str, *about: str) -> dict[str, Any]:
     """What `webui.doctor.probe` says of a module; `error` where it says nothing."""
-    command = [sys.executable, "-m", "webui.doctor.probe", module]
+    command = [sys.executable, "-m", "webui.doctor.probe", module, *about]
     try:
         done = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired:

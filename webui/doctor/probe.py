@@ -9,6 +9,7 @@ import importlib.metadata
 import json
 import sys
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 
@@ -37,16 +38,29 @@ def describe_torchvision() -> dict[str, Any]:
     return {}
 
 
-SPECIAL = {"torch": describe_torch, "torchvision": describe_torchvision}
+def describe_attention(wanted: str, device: str) -> dict[str, Any]:
+    """Which attention the engine would take, and why where it is not the wanted one."""
+    from webui.weights.attention import choose_attention  # noqa: PLC0415
+    from webui.weights.memory import resolve_device  # noqa: PLC0415
+
+    chosen = choose_attention(wanted, resolve_device(device))
+    return {"name": chosen.name, "why": chosen.why}
 
 
-def probe(module: str) -> dict[str, Any]:
-    """Import `module`; `error` is there where that fails."""
+SPECIAL: dict[str, Callable[..., dict[str, Any]]] = {
+    "torch": describe_torch,
+    "torchvision": describe_torchvision,
+    "attention": describe_attention,
+}
+
+
+def probe(module: str, *about: str) -> dict[str, Any]:
+    """Import `module`, or look into what has that name here; `error` is there where that fails."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if module in SPECIAL:
-                return SPECIAL[module]()
+                return SPECIAL[module](*about)
             _mend()
             importlib.import_module(module)
     except Exception as error:
@@ -63,4 +77,4 @@ def _mend() -> None:
 
 
 if __name__ == "__main__":
-    sys.stdout.write("\n" + json.dumps(probe(sys.argv[1])) + "\n")
+    sys.stdout.write("\n" + json.dumps(probe(*sys.argv[1:])) + "\n")
