@@ -27,6 +27,13 @@ def test_writable_folders_are_well(tmp_path: Path) -> None:
     assert str(tmp_path) in find(found, "data").value
 
 
+def test_folders_that_are_only_read_are_told_too(tmp_path: Path) -> None:
+    argv = ["--a1111-home", str(tmp_path), "--ckpt-dir", str(tmp_path / "away")]
+    found = facts.find_folders(make_settings(tmp_path, *argv))
+    assert find(found, "older installation").health == "ok"
+    assert find(found, "further models").health == "note"
+
+
 def test_a_file_in_the_way_of_a_folder_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "outputs").write_text("")
     found = facts.find_folders(make_settings(tmp_path))

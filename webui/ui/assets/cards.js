@@ -6,6 +6,8 @@
   const PAGE = 60;
   const PATIENCE = 250; // milliseconds after the last letter of a search
   const asked = { deck: pal.recall("cards.deck") || "lora", text: "", family: "", folder: "", favourites: false, sort: "name" };
+  const REST = 10000; // milliseconds between two looks on return
+  let looked = Date.now();
   let panel = null;
   let turn = 0;
   let shown = 0;
@@ -81,6 +83,15 @@
     const button = document.getElementById("refresh_sd_model_checkpoint");
     if (button) button.click();
     load();
+  }
+
+  /** Files come and go while somebody is elsewhere: the lists are brought up to date on return. */
+  function onReturn() {
+    const button = document.getElementById("refresh_sd_model_checkpoint");
+    if (!button || Date.now() - looked < REST) return;
+    looked = Date.now();
+    button.click();
+    if (panel && panel.made.isConnected) load();
   }
 
   /** Fill the grid anew, or go on behind its last card; answers that come too late are dropped. */
@@ -174,5 +185,6 @@
     return before && after ? `${before}, ${after}` : before || after;
   }
 
+  window.addEventListener("focus", onReturn);
   pal.cards = { toggle, toggled };
 })(window.palimpsest);
