@@ -49,7 +49,7 @@ class Demand:
 
 def count_numbers(file: ModelFile) -> dict[str, int]:
     """How many numbers each part of a model has. Raises UnsupportedModel, StorageError."""
-    found = dict.fromkeys((NETWORK, VAE, TEXTS), 0)
+    found: dict[str, int] = {NETWORK: 0, VAE: 0, TEXTS: 0}
     if file.layout == "diffusers":
         for path in sorted(file.path.glob("*/*.safetensors")):
             if not _is_variant(path):

@@ -42,7 +42,7 @@ def add_older_flags(group: Any, prefix: str) -> None:
         help="as in the older UI: engine.dtype",
     )  # fmt: skip
     group.add_argument(
-        "--device-id", dest=prefix + "engine.device", type=lambda number: f"cuda:{int(number)}",
+        "--device-id", dest=prefix + "engine.device", type=_device,
         metavar="N", help="as in the older UI: engine.device=cuda:N",
     )  # fmt: skip
     for name in EMPTY:
@@ -53,3 +53,7 @@ def _dtype(name: str) -> str:
     if name not in PRECISIONS:
         raise ValueError(name)
     return PRECISIONS[name]
+
+
+def _device(number: str) -> str:
+    return f"cuda:{int(number)}"
