@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from webui.contract.events import Word
 from webui.contract.infotext.grammar import Infotext
+from webui.contract.infotext.modules import named_modules, without_modules
 from webui.contract.infotext.names import OTHER_SCHEDULES, other_sampler
 from webui.contract.infotext.values import Words
 from webui.contract.vocabulary import find
@@ -39,7 +40,7 @@ def modernise(info: Infotext, words: Words) -> Infotext:
     """The same settings in today's keys; text that this program wrote passes unchanged."""
     fields = _eta(dict(info.fields))
     if is_ours(info):
-        return Infotext(info.prompt, info.negative_prompt, fields)
+        return Infotext(info.prompt, info.negative_prompt, without_modules(fields))
     fields = {key: value for key, value in fields.items() if value not in _SAME}
     for key in _NONE_MEANS_ABSENT:
         if fields.get(key, "").casefold() in ("none", ""):
@@ -53,7 +54,7 @@ def modernise(info: Infotext, words: Words) -> Infotext:
         fields = _schedule_in_name(fields, sampler, schedule, words)
     for sampler, schedule in pairs:
         fields = _old_plain_name(fields, sampler, schedule, words)
-    fields = _comfy(_old_rules(fields, info))
+    fields = named_modules(_comfy(_old_rules(fields, info)), words)
     return Infotext(info.prompt + tags, info.negative_prompt, fields)
 
 

@@ -14,6 +14,7 @@ from webui.contract.infotext.dialects import OURS
 from webui.contract.infotext.effects import write_effects
 from webui.contract.infotext.essence import essential
 from webui.contract.infotext.grammar import compose
+from webui.contract.infotext.modules import module_fields
 from webui.contract.infotext.values import ABSENT_MEANS, Words, to_text
 from webui.contract.request import Blob, GenerationRequest
 
@@ -70,7 +71,7 @@ def write(
     ordered = {key: fields.pop(key) for key in ORDER if key in fields} | fields
     ordered.pop("Prompt", None)
     ordered.pop("Negative prompt", None)
-    ordered |= _machine_fields(execution)
+    ordered |= _machine_fields(execution) | module_fields(request, execution.vae)
     if version:
         ordered["Version"] = f"{OURS}{version}"
     return compose(request.prompt.positive, request.prompt.negative, ordered)
