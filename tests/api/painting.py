@@ -70,8 +70,10 @@ def make_engine(config: EngineConfig) -> PaintingEngine:
 
 def paint(item: Item) -> Artifact:
     request = item.request
-    canvas = request.canvas
-    text = infotext.write(request, EXECUTION, "0.1.0", builtin())
+    canvas, vae = request.canvas, request.model.vae
+    used = {"vae": vae, "vae_hash": "ab" * 32} if vae else {}
+    execution = EXECUTION.model_copy(update=used)
+    text = infotext.write(request, execution, "0.1.0", builtin())
     image = Image.new("RGB", (canvas.width, canvas.height), colour(request))
     return Artifact(
         item=item.index,
@@ -80,7 +82,7 @@ def paint(item: Item) -> Artifact:
         height=canvas.height,
         seed=request.noise.seed,
         infotext=text,
-        execution=EXECUTION,
+        execution=execution,
     )
 
 

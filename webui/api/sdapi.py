@@ -88,10 +88,16 @@ def generation_routes(parts: Parts, options: Options, limits: DecodeLimits) -> A
     router = APIRouter(prefix="/sdapi/v1", tags=["older surface"])
 
     def submit(body: BaseModel, mode: Mode, owner: str) -> JobView:
-        chosen = {"sd_model_checkpoint": parts.settings().engine.checkpoint}
-        options_now = chosen | options.remembered()
+        settings = parts.settings()
+        options_now = {"sd_model_checkpoint": settings.engine.checkpoint} | options.remembered()
         desk = Desk(
-            parts.words(), parts.blobs, limits, parts.scripts(), options_now, parts.effects()
+            parts.words(),
+            parts.blobs,
+            limits,
+            parts.scripts(),
+            options_now,
+            settings,
+            parts.effects(),
         )
         try:
             return parts.jobs.submit(read_body(body, mode, desk), owner)

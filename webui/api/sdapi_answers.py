@@ -10,6 +10,7 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 
 from webui.api.faults import JobFailed
+from webui.api.sdapi_modules import vae_fields
 from webui.contract import infotext
 from webui.contract.events import Word
 from webui.contract.infotext import Infotext
@@ -20,8 +21,11 @@ from webui.jobs.service import Jobs
 from webui.jobs.views import ArtifactView, ErrorView, JobView
 
 CORE_KEYS = frozenset(
-    {"Steps", "Sampler", "CFG scale", "Seed", "Size-1", "Size-2", "Model", "Model hash", "Version"}
-)
+    {
+        "Steps", "Sampler", "CFG scale", "Seed", "Size-1", "Size-2", "Model", "Model hash", "VAE",
+        "VAE hash", "Version",
+    }
+)  # fmt: skip
 """Keys of an infotext that have a place of their own in `info`."""
 
 
@@ -80,8 +84,7 @@ def describe_job(job: JobView, words: Mapping[str, tuple[Word, ...]], version: s
         "face_restoration_model": None,
         "sd_model_name": first.fields.get("Model", request.model.checkpoint),
         "sd_model_hash": first.fields.get("Model hash"),
-        "sd_vae_name": None,
-        "sd_vae_hash": None,
+        **vae_fields(first.fields),
         "seed_resize_from_w": noise.resize_from_width or -1,
         "seed_resize_from_h": noise.resize_from_height or -1,
         "denoising_strength": _strength(request),

@@ -7,12 +7,12 @@ import psutil
 from fastapi import APIRouter
 
 from webui.api.parts import Parts
+from webui.api.sdapi_modules import list_files
 from webui.api.sdapi_scripts import describe_script
 from webui.contract.events import Word
 from webui.settings import Settings
 
 NOTHING_HERE: dict[str, Any] = {
-    "sd-vae": [],
     "hypernetworks": [],
     "face-restorers": [],
     "realesrgan-models": [],
@@ -33,6 +33,8 @@ def list_routes(parts: Parts) -> APIRouter:
         "upscalers": lambda: _upscalers(parts.words()["hires_upscalers"]),
         "latent-upscale-modes": lambda: _latent_modes(parts.words()["hires_upscalers"]),
         "sd-models": lambda: _models(parts),
+        "sd-vae": lambda: list_files(parts.catalog, ["vae"]),
+        "sd-modules": lambda: list_files(parts.catalog, ["vae", "text_encoder"]),
         "loras": lambda: _loras(parts),
         "prompt-styles": lambda: _styles(parts),
         "cmd-flags": lambda: cmd_flags(parts.settings()),

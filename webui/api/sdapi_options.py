@@ -5,6 +5,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from webui.api.sdapi_modules import OPTION as MODULES
+from webui.api.sdapi_modules import module_values
 from webui.api.sdapi_samplers import OWN_STEPS, Words
 from webui.contract.fields import get
 from webui.contract.vocabulary import nearest, resolve
@@ -29,6 +31,7 @@ class Option:
 AUTOMATIC = "Automatic"
 REQUEST_OPTIONS: Mapping[str, Option] = {
     "sd_vae": Option("model.vae", AUTOMATIC, "vaes"),
+    MODULES: Option("", []),
     "CLIP_stop_at_last_layers": Option("model.clip_skip", 1),
     "randn_source": Option("noise.source", "GPU", "noise_sources"),
     "eta_ancestral": Option("sampling.eta", None),
@@ -87,11 +90,25 @@ SETTING_OPTIONS: Mapping[str, str] = {
     "save_images_add_number": "saving.add_number",
     "directories_filename_pattern": "saving.subfolder",
     "samples_filename_pattern": "saving.filename",
+    "show_progress_type": "live.preview_method",
 }
 """Options that are settings here, and are kept."""
 
+SPELT: Mapping[str, Mapping[str, str]] = {
+    "show_progress_type": {
+        "Approx NN": "auto",
+        "Full": "full",
+        "Approx cheap": "cheap",
+        "TAESD": "taesd",
+    },
+}
+"""How options spell what the setting calls otherwise."""
+
+FP8 = "fp8_storage"
+FP8_SPELT = {False: "Disable", True: "Enable"}
+"""Whether weights are kept in 8 bits is decided when the server starts."""
+
 NEUTRAL: Mapping[str, tuple[Any, ...]] = {
-    "sd_vae": ("Automatic", "None", "automatic", ""),
     "face_restoration": (False,),
     "enable_quantization": (False,),
     "no_dpmpp_sde_batch_determinism": (False,),
@@ -99,8 +116,8 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "sd_vae_encode_method": ("Full",),
     "sd_vae_decode_method": ("Full",),
     "sd_hypernetwork": ("None", ""),
-    "fp8_storage": ("Disable",),
-    "forge_additional_modules": ([],),
+    "sd_vae_as_default": (False,),
+    "sd_vae_overrides_per_model_preferences": (True,),
 }
 """Options without a part here: welcome with these values, refused with any other."""
 
@@ -118,7 +135,7 @@ HARMLESS = frozenset(
         "save_mask", "save_mask_composite", "save_selected_only", "save_to_dirs", "save_txt",
         "sd_checkpoint_cache", "sd_checkpoints_limit", "sd_checkpoints_keep_in_cpu",
         "sd_vae_checkpoint_cache", "send_seed", "send_size", "show_progress_every_n_steps",
-        "show_progress_type", "show_progress_grid", "upscaler_for_img2img", "webp_lossless",
+        "show_progress_grid", "upscaler_for_img2img", "webp_lossless",
     }
 )  # fmt: skip
 """Options that change no picture here; they are taken and do nothing."""
@@ -149,7 +166,11 @@ class Options:
     def all(self) -> dict[str, Any]:
         """Every option by its older name."""
         settings = self._settings()
-        values = {name: get(settings, path) for name, path in SETTING_OPTIONS.items()}
+        values: dict[str, Any] = {
+            name: _spelt(name, get(settings, path)) for name, path in SETTING_OPTIONS.items()
+        }
+        values[FP8] = FP8_SPELT[settings.engine.storage == "fp8"]
+        values |= {name: neutral[0] for name, neutral in NEUTRAL.items()}
         values["sd_model_checkpoint"] = values["sd_model_checkpoint"] or self._default_checkpoint()
         older = {name: option.default for name, option in REQUEST_OPTIONS.items()}
         return values | older | dict(self._of_effects()) | self.remembered()
@@ -166,9 +187,13 @@ class Options:
         """
         told = {name: value for name, value in values.items() if value is not None}
         for name, value in told.items():
-            check_known(name, value, more=self._of_effects())
+            check_known(name, value, self._settings(), more=self._of_effects())
         check(told)
-        kept = {SETTING_OPTIONS[n]: v for n, v in told.items() if n in SETTING_OPTIONS}
+        kept = {
+            SETTING_OPTIONS[n]: SPELT.get(n, {}).get(v, v) if isinstance(v, str) else v
+            for n, v in told.items()
+            if n in SETTING_OPTIONS
+        }
         if kept:
             self._update(kept)
         with self._lock:
@@ -176,9 +201,17 @@ class Options:
             self._remembered |= {n: v for n, v in told.items() if n in pixels}
 
 
-def check_known(name: str, value: Any, prefix: str = "", more: Collection[str] = ()) -> None:
+def check_known(
+    name: str, value: Any, settings: Settings, prefix: str = "", more: Collection[str] = ()
+) -> None:
     """Raise InvalidRequest for an option that would do what we cannot; `more` are known too."""
-    if name in (*REQUEST_OPTIONS, *SETTING_OPTIONS, *HARMLESS, *more):
+    if name == FP8 and value != FP8_SPELT[settings.engine.storage == "fp8"]:
+        raise InvalidRequest(
+            f"{prefix}{name}",
+            "Whether weights are kept in 8 bits is decided when the server starts: "
+            "--set engine.storage=fp8, or auto.",
+        )
+    if name in (FP8, *REQUEST_OPTIONS, *SETTING_OPTIONS, *HARMLESS, *more):
         return
     if name in NEUTRAL:
         if value not in NEUTRAL[name]:
@@ -198,7 +231,7 @@ def request_values(options: Mapping[str, Any], words: Words, sampler: str) -> di
 
     `sampler` decides which of the two etas counts. Raises NotFound for an unknown word.
     """
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = module_values(options[MODULES], words) if MODULES in options else {}
     for name, value in options.items():
         option = REQUEST_OPTIONS.get(name)
         if name == "sd_model_checkpoint" and value:
@@ -207,7 +240,10 @@ def request_values(options: Mapping[str, Any], words: Words, sampler: str) -> di
             continue
         if option.path == "sampling.eta" and (name == "eta_ddim") != (sampler in OWN_STEPS):
             continue
-        values[option.path] = _read(name, option, value, words)
+        read = _read(name, option, value, words)
+        if name == "sd_vae" and not read and values.get(option.path):
+            continue  # the modules name one
+        values[option.path] = read
     return values
 
 
@@ -238,3 +274,8 @@ def _read(name: str, option: Option, value: Any, words: Words) -> Any:
         field = f"override_settings.{name}"
         return resolve(name, words[option.choices], str(value), field).id
     return value
+
+
+def _spelt(name: str, value: Any) -> Any:
+    """A setting's value as its option spells it."""
+    return next((spelt for spelt, ours in SPELT.get(name, {}).items() if ours == value), value)

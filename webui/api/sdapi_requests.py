@@ -23,6 +23,7 @@ from webui.contract.vocabulary import find
 from webui.errors import InvalidRequest, WebuiError
 from webui.images.decode import DecodeLimits
 from webui.plugins.scripts import Script
+from webui.settings import Settings
 
 ABSENT_PARTS: Mapping[str, tuple[tuple[Any, ...], str]] = {
     "restore_faces": ((False,), "This server has no face restoration."),
@@ -34,13 +35,14 @@ OF_PARTS = ("source.", "hires.", "refiner.")
 
 @dataclass(frozen=True)
 class Desk:
-    """What is needed to read a body: words, places for pictures, scripts, and set options."""
+    """What is needed to read a body: words, places for pictures, scripts, options and settings."""
 
     words: Mapping[str, tuple[Word, ...]]
     blobs: Blobs
     limits: DecodeLimits
     scripts: Sequence[Script[Any]]
     options: Mapping[str, Any]
+    settings: Settings
     effects: Sequence[EffectForm] = ()
 
 
@@ -149,7 +151,8 @@ def _override(sent: Mapping[str, Any], desk: Desk) -> dict[str, Any]:
     """The options for this request alone. Raises InvalidRequest for one that cannot be."""
     told = {n: v for n, v in sent.get("override_settings", {}).items() if v is not None}
     for name, value in told.items():
-        check_known(name, value, "override_settings.", effect_options(desk.effects))
+        effects = effect_options(desk.effects)
+        check_known(name, value, desk.settings, "override_settings.", effects)
     return told
 
 
