@@ -1,6 +1,7 @@
 """The whole house with its real engine on a tiny checkpoint, behind the real faces."""
 
 import io
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,3 +129,23 @@ def test_a_missing_checkpoint_is_refused_by_name_and_nothing_is_queued(
     assert answer.json()["field"] == "model.checkpoint"
     assert "tiny" in answer.json()["sentence"]
     assert len(house.jobs.list(limit=1000)) == before
+
+
+def test_an_older_installation_gives_the_checkpoint_and_the_options(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "older"
+    shutil.copytree(tiny_folder, home / "models" / "Stable-diffusion" / "forest")
+    options = {"sd_model_checkpoint": "forest", "CLIP_stop_at_last_layers": 2}
+    (home / "config.json").write_text(json.dumps(options), encoding="utf-8")
+    arguments = ["--data-dir", str(tmp_path / "data"), "--models-dir", str(tmp_path / "models")]
+    settings = load_settings([*arguments, "--a1111-home", str(home)], {})
+    built = build_house(settings, InProcessWorker)
+    try:
+        assert built.checkpoint().name == "forest"
+        with TestClient(build_app(built, with_page=False), "http://127.0.0.1:7860") as client:
+            told = client.get("/sdapi/v1/options").json()
+    finally:
+        built.jobs.close()
+    assert told["CLIP_stop_at_last_layers"] == 2
+    assert told["sd_model_checkpoint"] == "forest"

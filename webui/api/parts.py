@@ -1,7 +1,7 @@
 """What the HTTP face works with: everything arrives as one argument, nothing is global."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from webui.contract.effects import EffectForm
@@ -43,7 +43,7 @@ class Parts:
 
     `settings` gives the settings that hold now; `update_settings` takes values by path, keeps them
     and raises InvalidRequest for a wrong one. `explain` tells how a prompt is read, `estimate` how
-    much memory a request will need.
+    much memory a request will need. The older surface begins with `older_options`.
     """
 
     jobs: Jobs
@@ -60,4 +60,5 @@ class Parts:
     bench: Bench | None = None
     cards: CardBook | None = None
     estimate: Callable[[GenerationRequest], Estimate] | None = None
+    older_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     version: str = ""

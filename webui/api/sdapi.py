@@ -68,6 +68,7 @@ def sdapi_routes(parts: Parts) -> APIRouter:
         parts.update_settings,
         lambda: default_title(parts),
         lambda: effect_options(parts.effects()),
+        parts.older_options,
     )
     router.include_router(generation_routes(parts, options, limits))
     router.include_router(control_routes(parts.jobs))

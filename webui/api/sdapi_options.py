@@ -146,7 +146,7 @@ class Options:
 
     Those that are settings are kept in the settings; those that change pixels are remembered until
     the server ends and only fill requests of this surface, which then carry them. `of_effects` has
-    the defaults of those that mean arguments of effects.
+    the defaults of those that mean arguments of effects; `first` are set from the start.
     """
 
     def __init__(
@@ -155,12 +155,13 @@ class Options:
         update: Callable[[Mapping[str, Any]], Settings],
         default_checkpoint: Callable[[], str],
         of_effects: Callable[[], Mapping[str, Any]] = dict,
+        first: Mapping[str, Any] | None = None,
     ) -> None:
         self._settings = settings
         self._update = update
         self._default_checkpoint = default_checkpoint
         self._of_effects = of_effects
-        self._remembered: dict[str, Any] = {}
+        self._remembered: dict[str, Any] = dict(first or {})
         self._lock = threading.Lock()
 
     def all(self) -> dict[str, Any]:

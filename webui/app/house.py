@@ -13,6 +13,7 @@ from typing import Any
 import webui
 from webui.app.estimating import Estimator
 from webui.app.naming import Namer
+from webui.app.older import older_checkpoint
 from webui.app.reading import PromptReader
 from webui.contract import infotext
 from webui.contract.effects import EffectForm
@@ -134,9 +135,12 @@ def build_house(settings: Settings, make_worker: MakeWorker = ProcessWorker) -> 
     """
     folders = settings.folders
     folders.data_dir.mkdir(parents=True, exist_ok=True)
-    live = LiveSettings(settings)
     catalog, adapters = open_models(settings)
     older = folders.a1111_home
+    if not settings.engine.checkpoint:
+        drew = older_checkpoint(older, catalog.resolve)
+        settings = nest(settings, {"engine.checkpoint": drew})
+    live = LiveSettings(settings)
     styles = StyleBook(
         folders.data_dir / "styles.csv", () if older is None else [older / "styles.csv"]
     )

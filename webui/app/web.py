@@ -19,7 +19,7 @@ import webui
 from webui.api.application import make_api, protect
 from webui.api.parts import Parts
 from webui.app.house import House, build_house
-from webui.app.older import older_values
+from webui.app.older import older_options, older_values
 from webui.images.metadata import read_infotext
 from webui.library.bench import Bench
 from webui.library.cards import CardBook
@@ -97,6 +97,7 @@ def _parts(house: House, bench: Bench) -> Parts:
         effects=house.effects,
         bench=bench,
         estimate=house.estimate,
+        older_options=older_options(house.settings.get().folders.a1111_home, house.words()),
         version=webui.__version__,
     )
 
