@@ -119,6 +119,9 @@ def test_lists_of_every_length_name_their_blocks() -> None:
     assert weights(",".join(["0"] * 4 + ["1"] + ["0"] * 55 + ["2"])) == {"D01": 1, "OUT": 2}
     assert weights("all") == {}
     assert set(weights("ALL0.5").values()) == {0.5}
+    assert weights("INS") == {"BASE": 1, "IN01": 1, "IN02": 1, "IN04": 1}
+    assert weights("MID") == {"M00": 1}
+    assert len(weights("NOUT03")) == 16 and "OUT03" not in weights("NOUT03")
 
 
 @pytest.mark.parametrize("text", ["UPPER", "1,2,3", ",".join("R" * 17), ",".join(["nan"] * 12)])

@@ -31,7 +31,7 @@ LISTS = {
 
 PRESETS = {
     "NONE": (),
-    "INS": ("BASE", *ATTENDING[1:3]),
+    "INS": ATTENDING[:4],
     "IND": ("BASE", *ATTENDING[4:7]),
     "INALL": ATTENDING[:7],
     "MIDD": ("BASE", *ATTENDING[4:12]),
@@ -39,12 +39,22 @@ PRESETS = {
     "OUTS": ("BASE", *ATTENDING[12:]),
     "OUTALL": ("BASE", *ATTENDING[8:]),
 }
-"""The blocks that a named list gives all to; the others get nothing."""
+"""The blocks that a named list gives all to, as the extension's own list has them; the others get
+nothing."""
+
+ALONE = {block.replace("M00", "MID"): (block,) for block in ATTENDING}
+"""Lists of its file that are called by the one block which they give all to."""
+WITHOUT = {
+    f"N{name}": tuple(block for block in ATTENDING if (block,) != only)
+    for name, only in ALONE.items()
+}
+"""Lists called by the one block which they leave out."""
+NAMED = {**PRESETS, **ALONE, **WITHOUT}
 
 
 def is_blocks(text: str) -> bool:
     """Whether an argument of a tag that stands without `lbw=` means weights by block."""
-    return "," in text or text.upper() in (*PRESETS, "ALL", "ALL0.5")
+    return "," in text or text.strip().upper() in (*NAMED, "ALL", "ALL0.5")
 
 
 def read_blocks(text: str) -> BlockWeights:
@@ -54,8 +64,8 @@ def read_blocks(text: str) -> BlockWeights:
         return ()
     if name == "ALL0.5":
         return tuple((block, 0.5) for block in WHOLE)
-    if name in PRESETS:
-        return tuple((block, float(block in PRESETS[name])) for block in WHOLE)
+    if name in NAMED:
+        return tuple((block, float(block in NAMED[name])) for block in WHOLE)
     numbers = text.split(",")
     if len(numbers) not in LISTS:
         known = ", ".join(map(str, LISTS))
