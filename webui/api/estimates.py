@@ -1,4 +1,4 @@
-"""How much memory a request will need, before it is queued."""
+"""How much memory and time a request will need, before it is queued."""
 # Routes are used by their decorator.
 # pyright: reportUnusedFunction=false
 
@@ -16,7 +16,7 @@ def estimate_routes(estimate: Callable[[GenerationRequest], Estimate]) -> APIRou
 
     @router.post("/estimate")
     def estimate_request(request: GenerationRequest) -> Estimate:
-        """The memory that a request will need on the worker's device; nothing is loaded for it."""
+        """The memory and time that a request will need on the worker; nothing is loaded for it."""
         return estimate(request)
 
     return router

@@ -1,10 +1,12 @@
-"""The memory that a request will need, against what the worker's device has."""
+"""The memory that a request will need, against what the worker's device has; and its time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from webui.app.pace import expected_seconds
 from webui.contract.estimates import Estimate
 from webui.contract.events import Machine
 from webui.contract.request import GenerationRequest
+from webui.jobs.views import JobView
 from webui.library.catalog import ModelFile
 from webui.library.demand import HALF, SINGLE, Demand, count_numbers, weigh
 from webui.settings import Settings
@@ -20,17 +22,19 @@ HOW = {
 
 
 class Estimator:
-    """Looks at headers only; asks for settings, model and device each time."""
+    """Looks at headers only; asks for settings, model, device and finished jobs each time."""
 
     def __init__(
         self,
         settings: Callable[[], Settings],
         checkpoint: Callable[[str], ModelFile],
         machine: Callable[[], Machine | None],
+        finished: Callable[[], Sequence[JobView]] = tuple,
     ) -> None:
         self._settings = settings
         self._checkpoint = checkpoint
         self._machine = machine
+        self._finished = finished
 
     def estimate(self, request: GenerationRequest) -> Estimate:
         """What `request` needs; raises NotFound and what reading headers raises."""
@@ -39,7 +43,9 @@ class Estimator:
         size = SINGLE if machine.dtype == "float32" else HALF
         engine = self._settings().engine
         demand = weigh(count_numbers(file), request, size, engine.vae_tile_pixels)
-        return judged(demand, machine, engine.placement, file.stem)
+        estimate = judged(demand, machine, engine.placement, file.stem)
+        seconds = expected_seconds(request, file.name, self._finished())
+        return estimate.model_copy(update={"seconds": seconds})
 
 
 def judged(demand: Demand, machine: Machine, placement: str, name: str) -> Estimate:

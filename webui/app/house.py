@@ -14,6 +14,7 @@ import webui
 from webui.app.estimating import Estimator
 from webui.app.naming import Namer
 from webui.app.older import older_checkpoint
+from webui.app.pace import LOOKED_AT
 from webui.app.reading import PromptReader
 from webui.contract import infotext
 from webui.contract.effects import EffectForm
@@ -115,8 +116,13 @@ class House:
             return None
 
     def estimate(self, request: GenerationRequest) -> Estimate:
-        """The memory that a request will need; raises NotFound and what reading headers raises."""
-        estimator = Estimator(self.settings.get, self.checkpoint, lambda: self.book.machine)
+        """What a request will need; raises NotFound and what reading headers raises."""
+        estimator = Estimator(
+            self.settings.get,
+            self.checkpoint,
+            lambda: self.book.machine,
+            lambda: self.jobs.list(LOOKED_AT, ("done",)),
+        )
         return estimator.estimate(request)
 
     def checkpoint(self, name: str = "") -> ModelFile:

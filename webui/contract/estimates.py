@@ -1,4 +1,4 @@
-"""What a request is expected to need before it runs."""
+"""What a request is expected to need before it runs: memory, and time."""
 
 from webui.contract.fields import Frozen
 
@@ -8,6 +8,7 @@ class Estimate(Frozen):
 
     `placement` is what the present settings and device lead to, `fits` whether the device has
     that much, `sentence` both for people. `memory_mb` is 0 while the device is not known.
+    `seconds` is for all pictures, None where nothing like them was made yet.
     """
 
     device: str
@@ -18,3 +19,4 @@ class Estimate(Frozen):
     placement: str
     fits: bool
     sentence: str
+    seconds: float | None = None
