@@ -148,6 +148,7 @@ def _open_page(house: House, bench: Bench, late: LatePage, loop: asyncio.Abstrac
             start_values=older_values(house.settings.get().folders.a1111_home, house.words()),
             count_tokens=house.reader.count,
             explain=house.reader.explain_request,
+            estimate=house.estimate,
             bench=bench,
         )
     )

@@ -13,14 +13,14 @@ from webui.ui.layout import Mode
 from webui.ui.outbox import letter
 from webui.ui.rendering import Form, icon_button
 from webui.ui.services import Services
-from webui.ui.tabs import NEED, bind_send, bind_tab, build_tab
+from webui.ui.tabs import NEED, Tab, bind_outlook, bind_send, bind_tab, build_tab
 from webui.ui.theme import head, make_theme
 from webui.ui.widgets import choices, widget
 
 TITLE = "Palimpsest"
 MODES: tuple[Mode, ...] = ("txt2img", "img2img")
 WISHES = [
-    *(f"{wish}_{mode}" for mode in MODES for wish in ("restore", "settings", "undo")),
+    *(f"{wish}_{mode}" for mode in MODES for wish in ("restore", "settings", "undo", "outlook")),
     "send_img2img",
     "choose_checkpoint",
 ]
@@ -52,16 +52,17 @@ def build_page(services: Services) -> gr.Blocks:
                 gr.Column(scale=11, min_width=320, elem_id="pal_forms"),
                 gr.Tabs(selected="txt2img", elem_id="tabs") as tabs,
             ):
-                buttons = {}
+                built: dict[Mode, Tab] = {}
                 for mode, form in forms.items():
                     with gr.Tab(mode, id=mode, elem_id=f"tab_{mode}"):
-                        buttons[mode] = build_tab(services, form)
+                        built[mode] = build_tab(services, form)
                 files = FileTabs(services, services.bench) if services.bench else None
             with gr.Column(scale=10, min_width=320, elem_id="pal_live"):
                 _live_view()
         bridge, undo = _bridge()
         for mode, form in forms.items():
-            bind_tab(services, form, buttons[mode], bridge, undo)
+            bind_tab(services, form, built[mode], bridge, undo)
+            bind_outlook(services, form, built[mode], bridge, page)
         bind_send(services, forms["img2img"], bridge, undo, tabs)
         if files is not None:
             files.bind(page, refresh, bridge)

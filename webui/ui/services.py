@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from webui.contract.effects import EffectForm
+from webui.contract.estimates import Estimate
 from webui.contract.events import Word
 from webui.contract.infotext import Restored
 from webui.contract.merging import MergeRequest
@@ -132,7 +133,8 @@ class Services:
     that a checkpoint was made for, "" being the default one; `start_values` are those that a tab
     opens with, by mode and path; `count_tokens` gives the tokens of a
     prompt and the room for them, `explain` tells how the prompts of a request are read; both are
-    None where no tokenizer is at hand. Without a `bench` there are no tabs for model files.
+    None where no tokenizer is at hand. `estimate` weighs a request. Without a
+    `bench` there are no tabs for model files.
     """
 
     jobs: JobDoor
@@ -146,4 +148,5 @@ class Services:
     native_size: Callable[[str], tuple[int, int] | None] = no_size
     count_tokens: Callable[[Asked], tuple[int, int]] | None = None
     explain: Callable[[GenerationRequest], Sequence[Titled]] | None = None
+    estimate: Callable[[GenerationRequest], Estimate] | None = None
     bench: BenchDoor | None = None

@@ -1,12 +1,14 @@
 """The tabs txt2img and img2img: the top row, the layout, and what their buttons do."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
 from webui.ui import actions
 from webui.ui.layout import Mode
+from webui.ui.outlook import NOTHING, WATCHED, Outlook, outlook
 from webui.ui.rendering import Form, icon_button
 from webui.ui.services import Services
 
@@ -26,13 +28,22 @@ NEED = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 """Every handler is short and says nothing to other clients: see `Services` for the long work."""
 
 
-def build_tab(services: Services, form: Form) -> dict[str, gr.Button]:
-    """Build one tab's content here; returns its buttons that talk to the server."""
+@dataclass(frozen=True)
+class Tab:
+    """A built tab: its buttons that talk to the server, and the line below Generate."""
+
+    buttons: Mapping[str, gr.Button]
+    outlook: gr.HTML
+
+
+def build_tab(services: Services, form: Form) -> Tab:
+    """Build one tab's content here."""
     with gr.Row(elem_classes=["pal-top"], elem_id=f"{form.mode}_toprow"):
         with gr.Column(scale=6, min_width=240, elem_classes=["pal-prompts"]):
             counters = {path: _prompt(services, form, path) for path in PROMPT_LINES}
         with gr.Column(scale=2, min_width=170, elem_classes=["pal-actions"]):
             buttons = _buttons(form)
+            line = _outlook_line(form.mode)
     gr.HTML(
         html_template="<div data-cards></div>",
         js_on_load=None,
@@ -43,18 +54,12 @@ def build_tab(services: Services, form: Form) -> dict[str, gr.Button]:
     if services.count_tokens is not None:
         for path, counter in counters.items():
             _bind_counter(services, form, path, counter)
-    return buttons
+    return Tab(buttons, line)
 
 
-def bind_tab(
-    services: Services,
-    form: Form,
-    buttons: dict[str, gr.Button],
-    bridge: gr.HTML,
-    undo: gr.HTML,
-) -> None:
+def bind_tab(services: Services, form: Form, tab: Tab, bridge: gr.HTML, undo: gr.HTML) -> None:
     """Connect one tab's buttons and the browser's wishes for it."""
-    mode = form.mode
+    mode, buttons = form.mode, tab.buttons
 
     def submit(request: gr.Request, *given: Any) -> dict[str, Any]:
         return actions.submit(services, mode, form.values(given), request.username or "")
@@ -91,6 +96,22 @@ def bind_tab(
     getattr(bridge, f"restore_{mode}")(read_blob, form.inputs, changed, **NEED)
     getattr(bridge, f"settings_{mode}")(read_artifact, form.inputs, changed, **NEED)
     getattr(bridge, f"undo_{mode}")(take_back, undo, form.inputs, **NEED)
+
+
+def bind_outlook(
+    services: Services, form: Form, tab: Tab, bridge: gr.HTML, page: gr.Blocks
+) -> None:
+    """Weigh the form when the page opens, at every change that counts, and after each job."""
+
+    def weigh(*given: Any) -> Outlook:
+        return outlook(services, form.mode, form.values(given))
+
+    for name in WATCHED:
+        if name in form.components:
+            change: Any = getattr(form.components[name], "change")  # noqa: B009
+            change(weigh, form.inputs, tab.outlook, trigger_mode="always_last", **NEED)
+    for source in (page.load, getattr(bridge, f"outlook_{form.mode}")):
+        source(weigh, form.inputs, tab.outlook, **NEED)
 
 
 def bind_send(
@@ -147,6 +168,18 @@ def _bind_counter(services: Services, form: Form, path: str, counter: gr.HTML) -
         counter,
         trigger_mode="always_last",
         **NEED,
+    )
+
+
+def _outlook_line(mode: Mode) -> gr.HTML:
+    return gr.HTML(
+        value=NOTHING,
+        html_template='<span class="pal-outlook-text"></span>'
+        '<span class="pal-outlook-note" role="status"></span>',
+        js_on_load="palimpsest.outlook.line(element, props, watch);",
+        apply_default_css=False,
+        elem_id=f"{mode}_outlook",
+        elem_classes=["pal-outlook"],
     )
 
 

@@ -36,6 +36,7 @@ SCRIPTS = (
     "weights.js",
     "prompts.js",
     "explain.js",
+    "outlook.js",
     "card-editor.js",
     "cards.js",
     "bench.js",
