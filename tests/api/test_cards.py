@@ -1,12 +1,15 @@
 """Cards over HTTP: search, notes, and previews that are never more than a small picture."""
 
+import io
 import json
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from PIL import Image
 
 from webui.app.house import House
+from webui.contract.request import Canvas, GenerationRequest
 
 
 @pytest.fixture
@@ -53,3 +56,28 @@ def test_what_is_no_picture_is_never_sent(client: TestClient, wash: Path) -> Non
     reply = client.get(f"/api/v1/cards/{card['cards'][0]['id']}/preview")
     assert reply.status_code == 422
     assert client.get("/api/v1/cards/..%2F..%2Fsecret/preview").status_code == 404
+
+
+def test_a_finished_picture_becomes_a_cards_and_goes_again(
+    client: TestClient, house: House, wash: Path
+) -> None:
+    (wash.parent / "watercolour.preview.png").unlink()
+    house.catalog.shelf.refresh()
+    job = house.jobs.submit(GenerationRequest(canvas=Canvas(width=128, height=64)))
+    artifact = house.jobs.wait(job.id, 20).artifacts[0]
+    card = client.get("/api/v1/cards", params={"deck": "lora", "text": "watercolour"}).json()
+    address = f"/api/v1/cards/{card['cards'][0]['id']}/preview"
+    assert client.get(address).status_code == 404
+    shown = client.put(address, json={"artifact": artifact.id})
+    assert shown.status_code == 200, shown.text
+    assert shown.json()["portrait"] > 0
+    with Image.open(io.BytesIO(client.get(address).content)) as image:
+        assert (image.format, image.size) == ("WEBP", (128, 64))
+    assert client.put(address, json={"artifact": 10**6}).status_code == 404
+    assert client.delete(address).json()["preview"] is False
+
+
+def test_the_words_of_the_training_are_told(client: TestClient, wash: Path) -> None:
+    card = client.get("/api/v1/cards", params={"deck": "lora", "text": "watercolour"}).json()
+    told = client.get(f"/api/v1/cards/{card['cards'][0]['id']}/training")
+    assert (told.status_code, told.json()) == (200, [])

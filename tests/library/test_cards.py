@@ -105,3 +105,19 @@ def test_damaged_notes_cost_no_card(models: Path, tmp_path: Path) -> None:
 def test_an_unknown_card_is_named(book: CardBook) -> None:
     with pytest.raises(NotFound):
         book.card("../../etc/passwd")
+
+
+def test_a_chosen_picture_is_kept_here_and_goes_again(book: CardBook, models: Path) -> None:
+    anna, ink = book.search("lora").cards
+    lying = sorted(path.name for path in models.rglob("*"))
+    assert (ink.preview, ink.portrait) == (False, 0)
+    shown = book.portray(ink.id, b"small picture")
+    assert shown.preview and shown.portrait > 0
+    assert book.preview(ink.id).read_bytes() == b"small picture"
+    again = CardBook(Shelf([models]), models.parent / "data" / "cards.json")
+    assert again.card(ink.id) == shown
+    book.portray(anna.id, b"another")
+    assert book.unportray(anna.id).portrait == 0
+    assert book.preview(anna.id).name == "Anna.preview.png"
+    assert not book.unportray(ink.id).preview
+    assert sorted(path.name for path in models.rglob("*")) == lying

@@ -13,6 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp
 
+from webui.api.advice import advice_routes
 from webui.api.auth import Account, Login
 from webui.api.bench import bench_routes
 from webui.api.cards import card_routes
@@ -55,10 +56,12 @@ def make_api(parts: Parts, lifespan: Lifespan | None = None) -> FastAPI:
     app.include_router(sdapi_routes(parts))
     if parts.estimate is not None:
         app.include_router(estimate_routes(parts.estimate))
+    if parts.advice is not None:
+        app.include_router(advice_routes(parts.advice))
     if parts.bench is not None:
         app.include_router(bench_routes(parts.bench))
     if parts.cards is not None:
-        app.include_router(card_routes(parts.cards))
+        app.include_router(card_routes(parts.cards, lambda id: parts.jobs.artifact(id)[1]))
     app.include_router(manual_routes(app))
     return app
 

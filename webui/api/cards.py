@@ -1,25 +1,34 @@
-"""The cards of models over HTTP: search, previews as small pictures, and what people write."""
+"""The cards of models over HTTP: search, previews as small pictures, what people write."""
 # Routes are used by their decorator.
 # pyright: reportUnusedFunction=false
 
 import io
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from webui.errors import StorageError
 from webui.images.decode import DecodeLimits, decode_image
 from webui.library.cards import Card, CardBook, Deck, Notes, Page, Sort
+from webui.library.training import TrainingTag
 
 PREVIEW_SIZE = (320, 480)  # pixels
 PREVIEWS_KEPT = 400
 LIMITS = DecodeLimits(max_bytes=32 * 2**20)
 
 Words = Annotated[str, Query(max_length=300)]
+
+
+class Portrait(BaseModel):
+    """The finished picture that becomes a card's."""
+
+    artifact: int = Field(description="The number of a picture of a job.")
 
 
 class Previews:
@@ -56,10 +65,10 @@ def make_preview(path: Path) -> bytes:
     return out.getvalue()
 
 
-def card_routes(book: CardBook) -> APIRouter:
-    """Cards by ids of ours; no address holds a path."""
+def card_routes(book: CardBook, find_picture: Callable[[int], Path]) -> APIRouter:
+    """Cards by ids of ours; no address holds a path. `find_picture` gives an artifact's file."""
     router = APIRouter(prefix="/api/v1/cards", tags=["models"])
-    previews = Previews()
+    router.include_router(picture_routes(book, find_picture))
 
     @router.get("")
     def get_cards(
@@ -90,11 +99,33 @@ def card_routes(book: CardBook) -> APIRouter:
         """Write on a card; what is null goes back to what the files beside the model say."""
         return book.write(id, notes)
 
+    @router.get("/{id}/training")
+    def get_training(id: str) -> tuple[TrainingTag, ...]:
+        """The words that stood at most pictures that a model was trained on."""
+        return book.trained_on(id)
+
+    return router
+
+
+def picture_routes(book: CardBook, find_picture: Callable[[int], Path]) -> APIRouter:
+    """The pictures on cards."""
+    router, previews = APIRouter(), Previews()
+
+    @router.put("/{id}/preview")
+    def put_preview(id: str, portrait: Portrait) -> Card:
+        """Show a finished picture on a card; the file beside the model stays as it is."""
+        return book.portray(id, make_preview(find_picture(portrait.artifact)))
+
+    @router.delete("/{id}/preview")
+    def delete_preview(id: str) -> Card:
+        """Show the picture beside the model again."""
+        return book.unportray(id)
+
     @router.get("/{id}/preview", response_class=Response)
     def get_preview(
         id: str, if_none_match: Annotated[str, Header(include_in_schema=False)] = ""
     ) -> Response:
-        """The picture beside a model, as a small WebP."""
+        """The picture of a card, as a small WebP."""
         path = book.preview(id)
         try:
             status = path.stat()

@@ -1,6 +1,7 @@
 """Cards: models as people look for them, with previews, words, notes, tags and favourites.
 
-What a person writes on a card is kept in the data folder; files beside models are only read.
+What a person writes on a card, and the picture chosen for it, are kept in the data folder; files
+beside models are only read.
 """
 
 import hashlib
@@ -18,8 +19,10 @@ from webui.contract.fields import Frozen, Text
 from webui.errors import NotFound, StorageError
 from webui.library.catalog import bare
 from webui.library.identify import Kind
+from webui.library.portraits import Portraits
 from webui.library.shelf import Holding, Shelf
 from webui.library.sidecars import Told, preview_beside, read_sidecars
+from webui.library.training import TrainingTag, training_tags
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +49,10 @@ class Notes(Frozen):
 
 
 class Card(Frozen):
-    """A model on its card; `insert` is what a click writes into the prompt."""
+    """A model on its card; `insert` is what a click writes into the prompt.
+
+    `portrait` is when the picture that a person chose was made, 0 without one.
+    """
 
     id: str
     deck: Deck
@@ -64,6 +70,7 @@ class Card(Frozen):
     tags: tuple[str, ...] = ()
     favourite: bool = False
     preview: bool = False
+    portrait: int = 0
     insert: str = ""
     problem: str = ""
     size: int = 0
@@ -95,12 +102,16 @@ class Page(Frozen):
 
 
 class CardBook:
-    """The cards of the models on `shelf`; `path` is the JSON file with what people wrote."""
+    """The cards of the models on `shelf`; `path` is the JSON file with what people wrote.
+
+    The pictures that they chose lie beside it, in a folder of its name.
+    """
 
     def __init__(self, shelf: Shelf, path: Path) -> None:
         self._shelf = shelf
         self._path = path
         self._lock = threading.RLock()
+        self._portraits = Portraits(path.with_suffix(""))
         self._notes: dict[str, Notes] | None = None
         self._made: tuple[int, dict[str, tuple[Card, Holding]]] = (-1, {})
 
@@ -139,8 +150,10 @@ class CardBook:
         return self._find(id)[0]
 
     def preview(self, id: str) -> Path:
-        """The picture beside a model; raises NotFound where there is none."""
+        """The picture chosen for a card, else that beside its model; raises NotFound."""
         card, holding = self._find(id)
+        if card.portrait:
+            return self._portraits.path(_key(card))
         found = preview_beside(holding.path.parent, bare(holding.path.name), holding.beside)
         if found is None:
             raise NotFound("preview picture", card.name)
@@ -153,13 +166,41 @@ class CardBook:
             kept = {**self._written(), _key(card): notes}
             _save(self._path, kept)
             self._notes = kept
-            fresh = _make(card.deck, holding, kept)
-            self._made[1][id] = fresh, holding
-        return fresh
+            return self._renew(card, holding)
+
+    def portray(self, id: str, picture: bytes) -> Card:
+        """Keep the bytes of a small WebP as a card's picture; raises NotFound and StorageError."""
+        with self._lock:
+            card, holding = self._find(id)
+            self._portraits.put(_key(card), picture)
+            return self._renew(card, holding)
+
+    def unportray(self, id: str) -> Card:
+        """Go back to the picture beside the model; raises NotFound and StorageError."""
+        with self._lock:
+            card, holding = self._find(id)
+            self._portraits.drop(_key(card))
+            return self._renew(card, holding)
+
+    def trained_on(self, id: str) -> tuple[TrainingTag, ...]:
+        """The commonest words of the pictures that a model was trained on; raises NotFound."""
+        _, holding = self._find(id)
+        return () if holding.finding is None else training_tags(holding.path)
 
     def written(self, id: str) -> Notes:
         """What a person wrote on a card so far."""
         return self._written().get(_key(self.card(id)), Notes())
+
+    def _renew(self, card: Card, holding: Holding) -> Card:
+        """Make a card again and put it in its place."""
+        fresh = self._make(card.deck, holding, self._portraits.marks())
+        self._made[1][card.id] = fresh, holding
+        return fresh
+
+    def _make(self, deck: Deck, holding: Holding, portraits: Mapping[str, int]) -> Card:
+        card = _make(deck, holding, self._written())
+        mark = portraits.get(self._portraits.name(_key(card)), 0)
+        return card.model_copy(update={"preview": True, "portrait": mark}) if mark else card
 
     def _find(self, id: str) -> tuple[Card, Holding]:
         found = self._all().get(id)
@@ -172,10 +213,11 @@ class CardBook:
             held, version = self._shelf.state()
             if self._made[0] != version:
                 made: dict[str, tuple[Card, Holding]] = {}
+                portraits = self._portraits.marks()
                 for holding in held:
                     deck = DECK_OF.get(holding.kind)
                     if deck is not None:
-                        card = _make(deck, holding, self._written())
+                        card = self._make(deck, holding, portraits)
                         made.setdefault(card.id, (card, holding))
                 self._made = version, made
             return self._made[1]

@@ -1,5 +1,5 @@
 "use strict";
-// The dialog that writes on a card: words, weight, notes, tags.
+// The dialog that writes on a card: words, weight, notes, tags, and its picture.
 (function (pal) {
   const FIELDS = [
     ["activation", "Trigger words", "textarea"],
@@ -13,7 +13,7 @@
   function open(card, done) {
     const inputs = Object.fromEntries(FIELDS.map(([name, , kind]) => [name, input(kind, shown(card[name]))]));
     const rows = FIELDS.map(([name, label]) => pal.make("label", {}, pal.make("span", {}, label), inputs[name]));
-    const form = pal.make("form", { method: "dialog" }, ...rows,
+    const form = pal.make("form", { method: "dialog" }, portrait(card, renew), ...rows, training(card, inputs),
       card.description ? pal.make("p", {}, card.description) : null,
       pal.make("div", { class: "pal-card-buttons" },
         pal.make("button", { type: "button", class: "pal-button", onclick: () => save(forget(card)) }, "Forget my changes"),
@@ -26,18 +26,74 @@
       save(read(card, inputs));
     });
 
+    /** The card as it is after its picture was changed; what was written and not saved stays. */
+    function renew(fresh) {
+      Object.assign(card, { preview: fresh.preview, portrait: fresh.portrait });
+      done(fresh);
+    }
+
     async function save(change) {
       try {
         const before = await pal.transport.cardNotes(card.id);
         done(await pal.transport.writeCard(card.id, { ...before, ...change }));
         dialog.close();
       } catch (error) {
-        pal.emit("message", { kind: "error", text: error.message, element: "" });
+        fail(error);
       }
     }
 
     document.body.append(dialog);
     dialog.showModal();
+  }
+
+  /** The card's picture, and what can be done about it. */
+  function portrait(card, renew) {
+    const place = pal.make("div", { class: "pal-card-portrait" });
+    paint();
+    return place;
+
+    function paint() {
+      const now = pal.gallery.shown();
+      const picture = card.preview ? pal.make("img", { src: pal.transport.cardPreview(card.id, card.portrait), alt: "The picture on the card" }) : null;
+      const take = pal.make("button", { type: "button", class: "pal-button", disabled: !now, onclick: () => change(pal.transport.portrayCard(card.id, now.id)) }, "Show the last result here");
+      const back = card.portrait ? pal.make("button", { type: "button", class: "pal-button", onclick: () => change(pal.transport.unportrayCard(card.id)) }, "Take it away again") : null;
+      take.title = now ? "The picture that is shown among the results" : "Generate a picture first";
+      place.replaceChildren(...[picture, take, back].filter(Boolean));
+    }
+
+    async function change(asked) {
+      try {
+        renew(await asked);
+        paint();
+      } catch (error) {
+        fail(error);
+      }
+    }
+  }
+
+  /** The words that stood at most pictures of the training; a click puts one among the trigger words. */
+  function training(card, inputs) {
+    const place = pal.make("div", { class: "pal-card-training", hidden: true });
+    if (card.deck === "lora") load().catch(fail);
+    return place;
+
+    async function load() {
+      const tags = await pal.transport.cardTraining(card.id);
+      if (!tags.length) return;
+      const words = tags.map(({ tag, count }) => pal.make("button", { type: "button", class: "pal-button", title: `At ${count} pictures`, onclick: () => toggle(tag) }, tag));
+      place.append(pal.make("span", {}, "Commonest words of its training"), pal.make("div", {}, ...words));
+      place.hidden = false;
+    }
+
+    function toggle(tag) {
+      const words = inputs.activation.value.split(",").map((word) => word.trim()).filter(Boolean);
+      const rest = words.filter((word) => word !== tag);
+      inputs.activation.value = (rest.length < words.length ? rest : [...words, tag]).join(", ");
+    }
+  }
+
+  function fail(error) {
+    pal.emit("message", { kind: "error", text: error.message, element: "" });
   }
 
   function shown(value) {

@@ -4,6 +4,7 @@
   const DECKS = { lora: "LoRA", embedding: "Embeddings", checkpoint: "Checkpoints" };
   const SORTS = { name: "By name", newest: "Newest first", size: "Largest first" };
   const PAGE = 60;
+  const LETTER = /[\p{L}\p{N}_-]/u;
   const PATIENCE = 250; // milliseconds after the last letter of a search
   const asked = { deck: pal.recall("cards.deck") || "lora", text: "", family: "", folder: "", favourites: false, sort: "name" };
   const REST = 10000; // milliseconds between two looks on return
@@ -135,7 +136,7 @@
     const star = pal.button(told.favourite ? "No favourite any more" : "Favourite", "star", () => favour(told, element), { iconOnly: true });
     star.setAttribute("aria-pressed", String(told.favourite));
     const picture = told.preview
-      ? pal.make("img", { src: pal.transport.cardPreview(told.id), alt: "", loading: "lazy" })
+      ? pal.make("img", { src: pal.transport.cardPreview(told.id, told.portrait), alt: "", loading: "lazy" })
       : pal.make("span", { class: "pal-card-blank", "aria-hidden": "true" }, short.slice(0, 2));
     const element = pal.make(
       "div",
@@ -177,12 +178,33 @@
     if (area) pal.type(area, toggled(area.value, words));
   }
 
+  /** A text with the words at its end, or without them where they stood; a tag counts at any weight. */
   function toggled(text, words) {
-    const at = text.indexOf(words);
+    const [tag, kind, name] = /^<(\w+):([^:>]+)[^>]*>/.exec(words) || [];
+    const there = tag && new RegExp(`<${kind}:${plain(name)}(:[^>]*)?>`).exec(text);
+    if (there) {
+      text = text.replace(there[0], () => tag);
+      if (!text.includes(words)) words = tag;
+    }
+    const at = placeOf(text, words);
     if (at < 0) return text.trim() ? `${text.trimEnd().replace(/,$/, "")}, ${words}` : words;
     const before = text.slice(0, at).replace(/[,\s]+$/, "");
     const after = text.slice(at + words.length).replace(/^[,\s]+/, "");
     return before && after ? `${before}, ${after}` : before || after;
+  }
+
+  /** Where the words stand by themselves, and not inside others: "cat" is not in "cathedral". */
+  function placeOf(text, words) {
+    const joined = (a, b) => LETTER.test(a || " ") && LETTER.test(b || " ");
+    let at = text.indexOf(words);
+    while (at >= 0 && (joined(text[at - 1], words[0]) || joined(text[at + words.length], words[words.length - 1]))) {
+      at = text.indexOf(words, at + 1);
+    }
+    return at;
+  }
+
+  function plain(text) {
+    return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
   }
 
   window.addEventListener("focus", onReturn);

@@ -114,9 +114,14 @@
     paintInfotext(parts.infotext, picture ? picture.infotext : "");
   }
 
+  /** The picture that is shown, else the newest of the job. */
+  function last() {
+    return chosen() || view.pictures[view.pictures.length - 1] || null;
+  }
+
   function latest() {
-    const last = view.pictures[view.pictures.length - 1];
-    return last ? last.url : null;
+    const newest = view.pictures[view.pictures.length - 1];
+    return newest ? newest.url : null;
   }
 
   function paintStage(parts, picture, source) {
@@ -179,9 +184,7 @@
   pal.gallery = {
     build,
     show,
-    seed: () => {
-      const picture = chosen() || view.pictures[view.pictures.length - 1];
-      return picture ? picture.seed : null;
-    },
+    shown: last,
+    seed: () => (last() ? last().seed : null),
   };
 })(window.palimpsest);
