@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from webui.contract import infotext, vocabulary
+from webui.contract.advice import Advice
 from webui.contract.events import Execution, Word
 from webui.contract.request import GenerationRequest
 from webui.effects.forms import FORMS
@@ -23,6 +24,15 @@ WORDS = vocabulary.builtin() | {
     "checkpoints": (Word(id="starter", label="starter"),),
     "styles": (Word(id="Winter", label="Winter"),),
 }
+ADVICE = {
+    "starter": Advice(
+        family="sd1_v", label="SD 1", width=256, height=256, steps=20, cfg_scale=7.0
+    ),
+    "quick": Advice(
+        family="sdxl", label="SDXL", width=1024, height=1024, steps=4, cfg_scale=1.0,
+        sampler="euler", schedule="sgm_uniform", why="It was distilled.",
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -90,7 +100,7 @@ def make_services(folder: Path) -> tuple[Services, NotedJobs]:
         restore=lambda text, base: infotext.read(text, WORDS, base, blobs.has, FORMS),
         scripts=(Loopback(),),
         effects=FORMS,
-        native_size=lambda name: (256, 256) if name in ("", "starter") else None,
+        advice=lambda name: ADVICE.get(name or "starter"),
         count_tokens=lambda asked: (len(asked.prompt.split()), 75),
         explain=told,
     )

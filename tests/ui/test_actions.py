@@ -216,13 +216,6 @@ def test_unbalanced_brackets_are_seen(text, wrong):
     assert actions.unbalanced(text) is wrong
 
 
-def test_the_size_offer_is_only_made_where_it_changes_something(house):
-    services, _ = house
-    assert actions.size_offer(services, "starter", 512, 512) == "Use 256 × 256"
-    assert actions.size_offer(services, "starter", 256, 256) == ""
-    assert actions.size_offer(services, "unknown", 512, 512) == ""
-
-
 def test_an_alpha_png_is_kept_as_it_is(house):
     out = io.BytesIO()
     Image.new("RGBA", (8, 8), (1, 2, 3, 4)).save(out, "PNG")

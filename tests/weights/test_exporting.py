@@ -191,10 +191,11 @@ def test_a_base_is_a_neighbour_and_never_a_path(sharing: Path) -> None:
 
 
 def test_the_shipped_starter_comes_back_from_one_file_with_the_same_picture(tmp_path: Path) -> None:
-    from webui.app.house import BUNDLED_MODELS, native_size
+    from webui.app.house import BUNDLED_MODELS
     from webui.cli import main
     from webui.generation.latents import decode
     from webui.prompts.encoding import encode_prompt
+    from webui.weights.families.advice import advise
 
     out = tmp_path / "starter.safetensors"
     folders = ["--data-dir", str(tmp_path), "--models-dir", str(tmp_path)]
@@ -202,7 +203,8 @@ def test_the_shipped_starter_comes_back_from_one_file_with_the_same_picture(tmp_
     whole, single = load(BUNDLED_MODELS / "starter"), load(out)
     assert_same(whole, single)
     catalog = Catalog([tmp_path], HashCache(tmp_path / "hashes.json"))
-    assert native_size(catalog.resolve("starter.safetensors")) == (256, 256)
+    advice = advise(catalog.resolve("starter.safetensors").path)
+    assert (advice.width, advice.height) == (256, 256)
     latent = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(1))
     made: list[torch.Tensor] = []
     for checkpoint in (whole, single):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from webui.contract.advice import Advice
 from webui.contract.effects import EffectForm
 from webui.contract.estimates import Estimate
 from webui.contract.events import Word
@@ -43,7 +44,8 @@ class Parts:
 
     `settings` gives the settings that hold now; `update_settings` takes values by path, keeps them
     and raises InvalidRequest for a wrong one. `explain` tells how a prompt is read, `estimate` how
-    much memory a request will need. The older surface begins with `older_options`.
+    much memory a request will need, `advice` what a checkpoint is best asked for. The older
+    surface begins with `older_options`.
     """
 
     jobs: Jobs
@@ -60,5 +62,6 @@ class Parts:
     bench: Bench | None = None
     cards: CardBook | None = None
     estimate: Callable[[GenerationRequest], Estimate] | None = None
+    advice: Callable[[str], Advice] | None = None
     older_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     version: str = ""

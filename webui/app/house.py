@@ -1,6 +1,5 @@
 """The server's rooms, built and joined; nothing here knows HTTP or the page."""
 
-import json
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +16,7 @@ from webui.app.older import older_checkpoint
 from webui.app.pace import LOOKED_AT
 from webui.app.reading import PromptReader
 from webui.contract import infotext
+from webui.contract.advice import Advice
 from webui.contract.effects import EffectForm
 from webui.contract.estimates import Estimate
 from webui.contract.events import Word
@@ -26,7 +26,7 @@ from webui.contract.request import GenerationRequest, Prompt
 from webui.contract.vocabulary import builtin
 from webui.contract.worker import EngineConfig
 from webui.effects.forms import BuiltinForms
-from webui.errors import NotFound, Unavailable, WebuiError
+from webui.errors import WebuiError
 from webui.images.blobs import BlobStore
 from webui.images.decode import DecodeLimits
 from webui.jobs.filing import Filing
@@ -37,9 +37,7 @@ from webui.jobs.workers.process import ProcessWorker
 from webui.jobs.workers.protocol import Worker
 from webui.library.adapters import AdapterCatalog
 from webui.library.catalog import Catalog, ModelFile
-from webui.library.embedded import embedded_parts
 from webui.library.folders import older_folders
-from webui.library.headers import read_header
 from webui.library.opening import copy_memory, open_library
 from webui.library.vaes import vae_words
 from webui.plugins.expansion import Planner
@@ -49,14 +47,12 @@ from webui.prompts.styles import StyleBook
 from webui.prompts.syntax import strip_comments
 from webui.scripts.builtin import BuiltinScripts
 from webui.settings import Settings, SettingsFile
+from webui.weights.families.advice import advise
 
 log = logging.getLogger(__name__)
 
 BUNDLED_MODELS = Path(webui.__file__).resolve().parent.parent / "models"
 """Where the starter model lies, whatever models folder is configured."""
-
-NATIVE_FACTOR = 8
-"""Pixels per latent, to read a model's own size from its configuration."""
 
 
 WORKER_SECONDS = 15.0
@@ -108,12 +104,21 @@ class House:
         """The forms of every always-on effect."""
         return tuple(self.plugins.effect_forms)
 
+    def advice(self, checkpoint: str) -> Advice:
+        """What to ask of a checkpoint; raises NotFound, and what reading its header raises."""
+        return advise(self.checkpoint(checkpoint).path)
+
+    def advice_if_any(self, checkpoint: str) -> Advice | None:
+        """The same, or None: the page opens without a checkpoint, and beside strange ones, too."""
+        try:
+            return self.advice(checkpoint)
+        except WebuiError:
+            return None
+
     def native_size(self, checkpoint: str) -> tuple[int, int] | None:
         """The size that a checkpoint was made for, where its files tell."""
-        try:
-            return native_size(self.checkpoint(checkpoint))
-        except (NotFound, Unavailable):  # the page opens without a checkpoint too
-            return None
+        advice = self.advice_if_any(checkpoint)
+        return (advice.width, advice.height) if advice else None
 
     def estimate(self, request: GenerationRequest) -> Estimate:
         """What a request will need; raises NotFound and what reading headers raises."""
@@ -281,19 +286,6 @@ def say(styles: StyleBook, prompt: Prompt) -> Prompt:
     """The prompt as it is painted and noted: styles worked in, comments taken out."""
     positive, negative = styles.merge(prompt.positive, prompt.negative, prompt.styles)
     return Prompt(positive=strip_comments(positive), negative=strip_comments(negative))
-
-
-def native_size(file: ModelFile) -> tuple[int, int] | None:
-    """The size in a folder's configuration, or in the header of a single file that has it."""
-    try:
-        if file.layout == "single_file":
-            config = (embedded_parts(read_header(file.path)) or {})["unet"]
-        else:
-            config = json.loads((file.path / "unet" / "config.json").read_text(encoding="utf-8"))
-        side = int(config["sample_size"]) * NATIVE_FACTOR
-    except (OSError, ValueError, KeyError, TypeError, WebuiError):
-        return None
-    return side, side
 
 
 @contextmanager

@@ -97,6 +97,7 @@ def _parts(house: House, bench: Bench) -> Parts:
         effects=house.effects,
         bench=bench,
         estimate=house.estimate,
+        advice=house.advice,
         older_options=older_options(house.settings.get().folders.a1111_home, house.words()),
         version=webui.__version__,
     )
@@ -144,7 +145,7 @@ def _open_page(house: House, bench: Bench, late: LatePage, loop: asyncio.Abstrac
             restore=house.restore,
             scripts=tuple(house.plugins.scripts),
             effects=house.effects(),
-            native_size=house.native_size,
+            advice=house.advice_if_any,
             start_values=older_values(house.settings.get().folders.a1111_home, house.words()),
             count_tokens=house.reader.count,
             explain=house.reader.explain_request,

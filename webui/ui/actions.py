@@ -134,15 +134,6 @@ def unbalanced(text: str) -> bool:
     return bool(stack)
 
 
-def size_offer(services: Services, checkpoint: str, width: Any, height: Any) -> str:
-    """The words of an offer to use a checkpoint's own size; empty where nothing is to offer."""
-    try:
-        size = services.native_size(checkpoint)
-    except WebuiError:
-        return ""
-    return f"Use {size[0]} × {size[1]}" if size and size != (width, height) else ""
-
-
 def _restore(services: Services, mode: Mode, values: Values, text: str) -> Answer:
     if not text.strip():
         return {}, letter(say(NOTHING_TO_READ, "error"), mode=mode)

@@ -6,11 +6,11 @@ from typing import Any
 import gradio as gr
 
 from webui.contract.effects import EffectForm
-from webui.ui import actions
+from webui.ui.advice import ADVISED, CFG, SIZE, offer_text, offered, warned
 from webui.ui.files import FileTabs
 from webui.ui.form import LEAVES
 from webui.ui.layout import Mode
-from webui.ui.outbox import letter
+from webui.ui.outbox import letter, say
 from webui.ui.rendering import Form, icon_button
 from webui.ui.services import Services
 from webui.ui.tabs import NEED, Tab, bind_outlook, bind_send, bind_tab, build_tab
@@ -67,7 +67,7 @@ def build_page(services: Services) -> gr.Blocks:
         if files is not None:
             files.bind(page, refresh, bridge)
         bridge.choose_checkpoint(_chosen, None, checkpoint, **NEED)
-        _bind_quick_settings(services, forms, checkpoint, offer)
+        _bind_quick_settings(services, forms, checkpoint, offer, bridge)
         _bind_vocabularies(services, page, refresh, forms)
     return page
 
@@ -87,8 +87,8 @@ def mount_options(effects: Sequence[EffectForm] = ()) -> dict[str, Any]:
 
 def _first_values(services: Services) -> dict[str, Any]:
     """A model draws best at the size it was made for: the page opens with the default one's."""
-    size = services.native_size("")
-    return {"canvas.width": size[0], "canvas.height": size[1]} if size else {}
+    advice = services.advice("")
+    return {path: getattr(advice, ADVISED[path]) for path in SIZE} if advice else {}
 
 
 def _quick_settings(services: Services, words: Any) -> tuple[gr.Dropdown, gr.Button, gr.Button]:
@@ -105,9 +105,8 @@ def _quick_settings(services: Services, words: Any) -> tuple[gr.Dropdown, gr.But
         refresh = icon_button(
             "Look for new models and styles", "refresh", "refresh_sd_model_checkpoint"
         )
-        size = services.native_size("")
         offer = gr.Button(
-            f"Use {size[0]} × {size[1]}" if size else "",
+            "",
             visible=False,
             elem_id="pal_size_offer",
             size="sm",
@@ -163,28 +162,41 @@ def _bind_quick_settings(
     forms: dict[Mode, Form],
     checkpoint: gr.Dropdown,
     offer: gr.Button,
+    bridge: gr.HTML,
 ) -> None:
-    sizes = [
-        form.components[path]
-        for form in forms.values()
-        for path in ("canvas.width", "canvas.height")
-    ]
+    """Offer what a checkpoint is best asked for; of its own accord, take guidance back."""
+    first = forms[MODES[0]].components
+    watched = [checkpoint, *(first[path] for path in ADVISED)]
+    fields = [form.components[path] for form in forms.values() for path in ADVISED]
+    scales = [form.components[CFG] for form in forms.values()]
 
-    def propose(name: str, width: Any, height: Any) -> Any:
-        text = actions.size_offer(services, name or "", width, height)
+    def propose(name: str, *given: Any) -> Any:
+        text = offer_text(services, name or "", dict(zip(ADVISED, given, strict=True)))
         return gr.update(value=text, visible=bool(text))
 
-    def accept(name: str) -> list[Any]:
-        size = services.native_size(name or "")
-        return [
-            *(size * len(forms) if size else [gr.skip()] * len(sizes)),
-            gr.update(visible=False),
-        ]
+    def accept(name: str, *given: Any) -> list[Any]:
+        values = dict(zip(ADVISED, given, strict=True))
+        wanted = offered(services.advice(name or ""), values)
+        each = [wanted.get(path, gr.skip()) for path in ADVISED]
+        return [*(each * len(forms)), gr.update(visible=False)]
 
-    watched = [checkpoint, *sizes[:2]]
-    for source in watched:
-        source.change(propose, watched, offer, **NEED)
-    offer.click(accept, checkpoint, [*sizes, offer], **NEED)
+    def warn(name: str, cfg_scale: Any) -> list[Any]:
+        found = warned(services, name or "", cfg_scale)
+        if found is None:
+            return [gr.skip() for _ in (*scales, bridge)]
+        return [*([found[0]] * len(scales)), letter(say(found[1]))]
+
+    for source in (checkpoint, *(first[path] for path in (*SIZE, CFG))):
+        change: Any = getattr(source, "change")  # noqa: B009
+        change(propose, watched, offer, **NEED)
+    offer.click(accept, watched, [*fields, offer], **NEED)
+
+    def warn_of_card(event: gr.EventData, cfg_scale: Any) -> list[Any]:
+        return warn(str(getattr(event, "name", "")), cfg_scale)
+
+    outputs = [*scales, bridge]
+    checkpoint.input(warn, [checkpoint, scales[0]], outputs, **NEED)
+    bridge.choose_checkpoint(warn_of_card, scales[0], outputs, **NEED)
 
 
 def _bind_vocabularies(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from webui.contract.advice import Advice
 from webui.contract.effects import EffectForm
 from webui.contract.estimates import Estimate
 from webui.contract.events import Word
@@ -119,8 +120,8 @@ class BenchDoor(Protocol):
         ...
 
 
-def no_size(checkpoint: str) -> tuple[int, int] | None:
-    """The answer of a house that does not know its models' sizes."""
+def no_advice(checkpoint: str) -> Advice | None:
+    """The answer of a house that does not know its models."""
     return None
 
 
@@ -129,8 +130,8 @@ class Services:
     """Everything that `build_page` is given.
 
     `read_infotext` finds the text inside an image's bytes ("" where there is none); `restore`
-    reads such a text over the form's present request; `native_size` knows the (width, height)
-    that a checkpoint was made for, "" being the default one; `start_values` are those that a tab
+    reads such a text over the form's present request; `advice` knows what a checkpoint is best
+    asked for, "" being the default one; `start_values` are those that a tab
     opens with, by mode and path; `count_tokens` gives the tokens of a
     prompt and the room for them, `explain` tells how the prompts of a request are read; both are
     None where no tokenizer is at hand. `estimate` weighs a request. Without a
@@ -145,7 +146,7 @@ class Services:
     scripts: Sequence[Script[Any]] = ()
     effects: Sequence[EffectForm] = ()
     start_values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Any])
-    native_size: Callable[[str], tuple[int, int] | None] = no_size
+    advice: Callable[[str], Advice | None] = no_advice
     count_tokens: Callable[[Asked], tuple[int, int]] | None = None
     explain: Callable[[GenerationRequest], Sequence[Titled]] | None = None
     estimate: Callable[[GenerationRequest], Estimate] | None = None

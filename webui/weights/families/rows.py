@@ -80,7 +80,10 @@ class TextEncoder(Part):
 
 @dataclass(frozen=True)
 class Defaults:
-    """What a request should start from when a person chooses the model."""
+    """What a request should start from when a person chooses the model.
+
+    `why` is a sentence for people where other values would spoil the picture.
+    """
 
     width: int = 512
     height: int = 512
@@ -88,6 +91,7 @@ class Defaults:
     cfg_scale: float = 7.0
     sampler: str = ""
     schedule: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The families that denoise with a transformer: Stable Diffusion 3 and FLUX.1."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from webui.library.headers import Header
@@ -23,6 +24,14 @@ FILLING = 6
 64 cells of mask for every cell of the latent."""
 STRANGERS = ("distilled_guidance_layer.", "txt_in.individual_token_refiner.", "double_stream_mod")
 KONTEXT = "kontext"
+DISTILLED = (
+    "{label} is told its guidance as a number of its own, the Distilled CFG Scale: a CFG Scale "
+    "above 1 takes twice the time and burns the colours."
+)
+SCHNELL = (
+    "{label} was distilled to paint in 1 to 4 steps without guidance: a CFG Scale above 1 burns "
+    "the colours."
+)
 
 
 def _clip_l(kind: str, config: str, layer: int) -> TextEncoder:
@@ -168,7 +177,7 @@ def _flux(
             _t5("text_encoder_2", "tokenizer_2", length=512 if guided else 256),
         ),
         scheduler="flux/scheduler.json" if guided else "flux/scheduler_schnell.json",
-        defaults=defaults,
+        defaults=replace(defaults, why=(DISTILLED if guided else SCHNELL).format(label=label)),
         matches=lambda header: _flux_kind(header) == (sees, guided),
         accepts=accepts,
         joining="last_alone",
