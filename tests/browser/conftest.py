@@ -37,12 +37,18 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The models folder of the server; modules that need models fill one of their own."""
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[str]:
     """The address of a server of our own, over an empty data folder and the starter model."""
     folder, port = tmp_path_factory.mktemp("server"), free_port()
     command = [
         *(sys.executable, "-m", "webui", "serve", "--no-browser"),
-        *("--port", str(port), "--data-dir", str(folder)),
+        *("--port", str(port), "--data-dir", str(folder), "--models-dir", str(models)),
     ]
     with (folder / "server.log").open("wb") as log:
         server = subprocess.Popen(

@@ -32,7 +32,7 @@
     options(parts.sort, Object.entries(SORTS), asked.sort);
     const bar = pal.make("div", { class: "pal-cards-bar" }, parts.search, parts.family, parts.folder, parts.sort, parts.starred,
       pal.button("Look for new models", "refresh", renew, { iconOnly: true }), pal.button("Close the cards", "close", close, { iconOnly: true }));
-    const made = pal.make("section", { class: "pal-cards", "aria-label": "Models" }, parts.decks, bar, parts.grid, pal.make("div", { class: "pal-cards-foot" }, parts.count, parts.more));
+    const made = pal.make("section", { class: "pal-cards", "aria-label": "Models", onkeydown: onKey }, parts.decks, bar, parts.grid, pal.make("div", { class: "pal-cards-foot" }, parts.count, parts.more));
     return { made, ...parts };
   }
 
@@ -58,6 +58,17 @@
 
   function close() {
     panel.made.remove();
+    const opener = document.getElementById(`${pal.mode()}_deck`);
+    if (opener) opener.focus({ preventScroll: true });
+  }
+
+  /** Esc empties the search first, then closes; the job goes on. */
+  function onKey(event) {
+    if (event.key !== "Escape") return;
+    event.preventDefault();
+    if (!panel.search.value) return close();
+    panel.search.value = "";
+    ask({ text: "" });
   }
 
   function choose(deck) {
@@ -148,13 +159,23 @@
         pal.make("span", { class: "pal-card-name" }, short),
         pal.make("small", {}, [told.base || told.family, told.activation].filter(Boolean).join(" · ")),
       ),
-      pal.make("div", { class: "pal-card-tools" }, star, pal.button(`Edit the card of ${short}`, "settings", () => pal.cardEditor.open(told, (fresh) => element.replaceWith(card(fresh))), { iconOnly: true })),
+      pal.make("div", { class: "pal-card-tools" }, star, pal.button(`Edit the card of ${short}`, "settings", () => edit(told, element), { iconOnly: true })),
     );
     return element;
   }
 
   function hint(told) {
     return [told.insert || "Use this checkpoint", told.description, told.notes].filter(Boolean).join("\n").slice(0, 600);
+  }
+
+  /** The card follows every change that its editor makes. */
+  function edit(told, element) {
+    let place = element;
+    pal.cardEditor.open(told, (fresh) => {
+      const next = card(fresh);
+      place.replaceWith(next);
+      place = next;
+    });
   }
 
   async function favour(told, element) {

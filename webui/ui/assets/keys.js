@@ -28,7 +28,8 @@
   }
 
   function escape() {
-    if (!pal.lightbox.isOpen() && !listOpen) pal.follow.stop();
+    const open = pal.lightbox.isOpen() || listOpen || document.querySelector("dialog[open]");
+    if (!open) pal.follow.stop();
   }
 
   /** `512x768` pasted into a size field fills both. */
