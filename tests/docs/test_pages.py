@@ -3,8 +3,10 @@ from pathlib import Path
 import webui.docs
 from webui.contract.fields import leaves
 from webui.contract.request import GenerationRequest
+from webui.docs.families import PROOFS
 from webui.docs.pages import PAGES, stale_pages, write_pages
 from webui.settings import Settings
+from webui.weights.families import FAMILIES
 
 FOLDER = Path(webui.docs.__file__).parent
 
@@ -18,6 +20,15 @@ def test_every_field_and_every_setting_is_on_its_page() -> None:
         assert f"`{path}`" in PAGES["fields.md"]()
     for path in leaves(Settings):
         assert f"`{path}`" in PAGES["settings.md"]()
+
+
+def test_every_family_is_on_its_page_with_a_test_that_names_it() -> None:
+    page = PAGES["families.md"]()
+    assert set(PROOFS) == {family.name for family in FAMILIES}
+    for family in FAMILIES:
+        assert f"| {family.label} | `{family.name}` |" in page
+        proof = FOLDER.parents[1] / PROOFS[family.name]
+        assert family.name.removeprefix("flux_") in proof.read_text(encoding="utf-8")
 
 
 def test_an_edited_page_is_stale_until_it_is_written_again(tmp_path: Path) -> None:

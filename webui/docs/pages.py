@@ -15,6 +15,7 @@ from webui.contract.infotext.effects import write_effects
 from webui.contract.infotext.grammar import quote
 from webui.contract.request import GenerationRequest
 from webui.contract.vocabulary import builtin
+from webui.docs.families import families_page
 from webui.effects.forms import FORMS
 from webui.settings import Settings
 from webui.settings.declaration import flag_of as setting_flag
@@ -66,7 +67,11 @@ def settings_page() -> str:
 
 
 PAGES: Mapping[str, Callable[[], str]] = MappingProxyType(
-    {"fields.md": fields_page, "settings.md": settings_page}
+    {
+        "fields.md": fields_page,
+        "settings.md": settings_page,
+        "families.md": lambda: NOTE + families_page(),
+    }
 )
 
 
