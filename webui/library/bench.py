@@ -1,10 +1,8 @@
 """The bench: conversions and merges of model files, one at a time, watched from any face."""
 
-import logging
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
 
 from webui.contract.fields import Frozen
 from webui.contract.merging import MergeRequest
@@ -12,13 +10,8 @@ from webui.errors import Conflict, InvalidRequest, NotFound, WebuiError
 from webui.library.catalog import Catalog
 from webui.library.conversion.process import convert_model, pickled_files
 from webui.library.errands import Report
+from webui.library.lane import Lane, Work
 from webui.library.merging import merge_models
-
-log = logging.getLogger(__name__)
-
-BROKEN = "The program made a mistake; the log has the details."
-PATIENCE = 10.0
-"""Seconds that closing waits for the present work to end."""
 
 
 class PickledFile(Frozen):
@@ -26,20 +19,6 @@ class PickledFile(Frozen):
 
     name: str
     size: int
-
-
-class Work(Frozen):
-    """What the bench does or did last: `share` from 0 to 1, `sentence` once it has ended."""
-
-    number: int
-    label: str
-    state: Literal["running", "done", "failed"] = "running"
-    share: float = 0.0
-    sentence: str = ""
-
-
-Job = Callable[[Report, threading.Event], str]
-"""Work that reports its share, heeds the wish to stop, and returns what there is to say."""
 
 
 class Bench:
@@ -51,10 +30,7 @@ class Bench:
     def __init__(self, catalog: Catalog, models_dir: Callable[[], Path]) -> None:
         self._catalog = catalog
         self._models_dir = models_dir
-        self._guard = threading.Lock()
-        self._work: Work | None = None
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._lane = Lane("bench")
 
     def pickled(self) -> tuple[PickledFile, ...]:
         """The files that need conversion."""
@@ -74,7 +50,7 @@ class Bench:
                 raise NotFound("file that needs conversion", name, (), "names")
         files = [known[name] for name in dict.fromkeys(names)]
         label = f"Converting {names[0] if len(files) == 1 else f'{len(files)} files'}"
-        return self._begin(label, lambda report, stop: self._convert(files, report, stop))
+        return self._lane.begin(label, lambda report, stop: self._convert(files, report, stop))
 
     def merge(self, request: MergeRequest) -> Work:
         """Begin to merge checkpoints. Raises Conflict."""
@@ -83,51 +59,19 @@ class Bench:
             merged = merge_models(request, self._catalog, self._models_dir(), report, stop)
             return f"{merged.path.name}: {merged.mixed} of {merged.tensors} tensors were mixed."
 
-        return self._begin("Merging checkpoints", job)
+        return self._lane.begin("Merging checkpoints", job)
 
     def work(self) -> Work | None:
         """What is done now, or was done last; None before the first."""
-        return self._work
+        return self._lane.work()
 
     def stop(self) -> None:
         """End the present work; nothing of it is left."""
-        self._stop.set()
+        self._lane.stop()
 
     def close(self) -> None:
         """End the present work and wait for that."""
-        self.stop()
-        if self._thread is not None:
-            self._thread.join(PATIENCE)
-
-    def _begin(self, label: str, job: Job) -> Work:
-        with self._guard:
-            if self._work is not None and self._work.state == "running":
-                raise Conflict(f"{self._work.label}: wait until that is done, or stop it.")
-            self._stop = threading.Event()
-            number = 1 if self._work is None else self._work.number + 1
-            begun = self._work = Work(number=number, label=label)
-        self._thread = threading.Thread(target=self._run, args=(job,), name="bench", daemon=True)
-        self._thread.start()
-        return begun
-
-    def _run(self, job: Job) -> None:
-        try:
-            sentence = job(self._report, self._stop)
-        except WebuiError as error:
-            log.warning("%s (%s)", error.sentence, error.detail)
-            self._change(state="failed", sentence=error.sentence)
-        except Exception:
-            log.exception("work on model files")
-            self._change(state="failed", sentence=BROKEN)
-        else:
-            self._change(state="done", share=1.0, sentence=sentence)
-
-    def _report(self, share: float) -> None:
-        self._change(share=share)
-
-    def _change(self, **values: object) -> None:
-        if self._work is not None:
-            self._work = self._work.model_copy(update=values)
+        self._lane.close()
 
     def _convert(self, files: Sequence[Path], report: Report, stop: threading.Event) -> str:
         """All of them; one that is refused does not stand in the way of the others."""

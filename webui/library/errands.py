@@ -21,6 +21,7 @@ from webui.errors import (
     Conflict,
     ModelMismatch,
     StorageError,
+    Unavailable,
     UnsupportedModel,
     WebuiError,
 )
@@ -37,7 +38,7 @@ LOOK = 0.1
 LONGEST_LINE = 20_000
 EVERY = 0.25
 """Seconds between two words of the process about how far it is."""
-TELLABLE = (UnsupportedModel, ModelMismatch, StorageError, Conflict)
+TELLABLE = (UnsupportedModel, ModelMismatch, StorageError, Conflict, Unavailable)
 
 Report = Callable[[float], None]
 """Called with how much is done, from 0 to 1."""

@@ -283,6 +283,36 @@ class Limits(Frozen):
     ] = 1000
 
 
+class Downloads(Frozen):
+    """Where models are fetched from when somebody asks for it."""
+
+    hub: Annotated[
+        Text,
+        Field(pattern=r"^https?://[^/?#@\s]+$"),
+        Param("Hugging Face", "Address of Hugging Face, or of a mirror that gets your token too."),
+    ] = "https://huggingface.co"
+    civitai: Annotated[
+        Text,
+        Field(pattern=r"^https?://[^/?#@\s]+$"),
+        Param("Civitai", "Address of Civitai, or of a mirror that gets your token too."),
+    ] = "https://civitai.com"
+    private_hosts: Annotated[
+        tuple[Text, ...],
+        Param(
+            "Private hosts",
+            "Hosts on this machine or in a private network that may be fetched from, as name or "
+            "name:port. All others must be public.",
+        ),
+    ] = ()
+    small_files: Annotated[
+        bool,
+        Param(
+            "Small files",
+            "Fetch a tokenizer that a model needs and that is not here, once, when it is needed.",
+        ),
+    ] = True
+
+
 class Extensions(Frozen):
     """Which extensions are loaded."""
 
@@ -303,6 +333,7 @@ class Settings(Frozen):
     live: Live = Live()
     engine: Engine = Engine()
     limits: Limits = Limits()
+    downloads: Downloads = Downloads()
     extensions: Extensions = Extensions()
 
 
