@@ -1,6 +1,7 @@
 """The lists of the older surface: what there is to choose from, in the older shapes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import psutil
@@ -10,6 +11,9 @@ from webui.api.parts import Parts
 from webui.api.sdapi_modules import list_files
 from webui.api.sdapi_scripts import describe_script
 from webui.contract.events import Word
+from webui.errors import NotFound, Unavailable
+from webui.library.embeddings import EmbeddingCatalog
+from webui.library.towers import clip_widths
 from webui.settings import Settings
 
 NOTHING_HERE: dict[str, Any] = {
@@ -17,7 +21,6 @@ NOTHING_HERE: dict[str, Any] = {
     "face-restorers": [],
     "realesrgan-models": [],
     "extensions": [],
-    "embeddings": {"loaded": {}, "skipped": {}},
 }
 """Lists that clients ask for at their start and that are empty on this server."""
 
@@ -27,6 +30,7 @@ REFRESHES = ("refresh-checkpoints", "refresh-vae", "refresh-embeddings", "refres
 def list_routes(parts: Parts) -> APIRouter:
     """GET routes under /sdapi/v1 that list things, and the refreshes."""
     router = APIRouter(prefix="/sdapi/v1", tags=["older surface"])
+    embeddings = EmbeddingCatalog(parts.catalog.shelf, parts.catalog.hashes)
     answers: dict[str, Callable[[], Any]] = {
         "samplers": lambda: [_sampler(w) for w in parts.words()["samplers"]],
         "schedulers": lambda: [_scheduler(w) for w in parts.words()["schedules"]],
@@ -36,6 +40,7 @@ def list_routes(parts: Parts) -> APIRouter:
         "sd-vae": lambda: list_files(parts.catalog, ["vae"]),
         "sd-modules": lambda: list_files(parts.catalog, ["vae", "text_encoder"]),
         "loras": lambda: _loras(parts),
+        "embeddings": lambda: _embeddings(parts, embeddings),
         "prompt-styles": lambda: _styles(parts),
         "cmd-flags": lambda: cmd_flags(parts.settings()),
         "memory": read_memory,
@@ -134,6 +139,27 @@ def _loras(parts: Parts) -> list[dict[str, Any]]:
         }
         for file in parts.adapters.files()
     ]
+
+
+def _embeddings(parts: Parts, catalog: EmbeddingCatalog) -> dict[str, dict[str, Any]]:
+    """Those that fit the checkpoint in use, and the others."""
+    widths: Mapping[str, int] = {}
+    with suppress(NotFound, Unavailable):
+        widths = clip_widths(parts.catalog.resolve(parts.settings().engine.checkpoint))
+    told: dict[str, dict[str, Any]] = {"loaded": {}, "skipped": {}}
+    for file in catalog.files():
+        vectors = catalog.vectors(file)
+        if vectors is None:
+            continue
+        place = "loaded" if vectors.fit(widths) else "skipped"
+        told[place][file.name] = {
+            "step": None,
+            "sd_checkpoint": None,
+            "sd_checkpoint_name": None,
+            "shape": vectors.shape,
+            "vectors": vectors.count,
+        }
+    return told
 
 
 def _styles(parts: Parts) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from webui.app.estimating import Estimator
 from webui.app.naming import Namer
 from webui.app.older import older_checkpoint
 from webui.app.pace import LOOKED_AT
-from webui.app.reading import PromptReader
+from webui.app.reading import Learned, PromptReader
 from webui.contract import infotext
 from webui.contract.advice import Advice
 from webui.contract.effects import EffectForm
@@ -37,6 +37,7 @@ from webui.jobs.workers.process import ProcessWorker
 from webui.jobs.workers.protocol import Worker
 from webui.library.adapters import AdapterCatalog
 from webui.library.catalog import Catalog, ModelFile
+from webui.library.embeddings import EmbeddingCatalog
 from webui.library.folders import older_folders
 from webui.library.opening import copy_memory, open_library
 from webui.library.vaes import vae_words
@@ -147,6 +148,7 @@ def build_house(settings: Settings, make_worker: MakeWorker = ProcessWorker) -> 
     folders = settings.folders
     folders.data_dir.mkdir(parents=True, exist_ok=True)
     catalog, adapters = open_models(settings)
+    embeddings = EmbeddingCatalog(catalog.shelf, catalog.hashes)
     older = folders.a1111_home
     if not settings.engine.checkpoint:
         drew = older_checkpoint(older, catalog.resolve)
@@ -163,6 +165,7 @@ def build_house(settings: Settings, make_worker: MakeWorker = ProcessWorker) -> 
             "vaes": lambda: vae_words(catalog),
             "text_encoders": lambda: catalog.words_of("text_encoder"),
             "loras": adapters.words,
+            "embeddings": embeddings.words,
             "styles": styles.words,
         },
     )
@@ -172,6 +175,7 @@ def build_house(settings: Settings, make_worker: MakeWorker = ProcessWorker) -> 
         lambda name: catalog.resolve(name or live.get().engine.checkpoint),
         book.words,
         lambda prompt: say(styles, prompt),
+        Learned(embeddings, adapters),
     )
     return House(live, jobs, blobs, catalog, adapters, book, styles, plugins, reader)
 
@@ -191,8 +195,12 @@ def read_folders(settings: Settings) -> tuple[Path, ...]:
 
 def open_reader(settings: Settings) -> PromptReader:
     """The reader of prompts alone, for the command line: models on disk, built-in samplers."""
-    catalog, _ = open_models(settings)
-    return PromptReader(lambda name: catalog.resolve(name or settings.engine.checkpoint), builtin)
+    catalog, adapters = open_models(settings)
+    return PromptReader(
+        lambda name: catalog.resolve(name or settings.engine.checkpoint),
+        builtin,
+        learned=Learned(EmbeddingCatalog(catalog.shelf, catalog.hashes), adapters),
+    )
 
 
 def build_jobs(

@@ -31,6 +31,7 @@ class Execution(Frozen):
     hires_checkpoint: str = ""
     refiner: str = ""
     lora_hashes: str = ""
+    embedding_hashes: str = ""
 
 
 class Progress(Frozen):

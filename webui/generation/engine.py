@@ -23,6 +23,7 @@ from webui.diffusion.schedules import Schedule, builtin_schedules
 from webui.effects.builtin import BuiltinEffects
 from webui.errors import OutOfDeviceMemory
 from webui.generation.effects import EffectDesk
+from webui.generation.embeddings import EmbeddingDesk, Glossary
 from webui.generation.latents import needs_tiles
 from webui.generation.models import Models
 from webui.generation.networks import NetworkDesk
@@ -33,6 +34,7 @@ from webui.generation.watching import Watch
 from webui.images.storage import encode_image, media_type_of
 from webui.library.catalog import Catalog, ModelFile
 from webui.library.companions import surroundings
+from webui.library.embeddings import EmbeddingCatalog
 from webui.library.opening import open_library
 from webui.library.vaes import chosen_vae, tiny_decoder
 from webui.plugins import hookimpl
@@ -41,6 +43,7 @@ from webui.weights.adapters import Adapters
 from webui.weights.attention import SLICED, Attention, attending, choose_attention
 from webui.weights.checkpoint import Checkpoint
 from webui.weights.memory import resolve_dtype, total_memory
+from webui.weights.families import FAMILIES, ModelFamily
 from webui.weights.patches import Tiling
 from webui.weights.placement import like_of
 from webui.weights.residency import Residency, Wishes
@@ -73,10 +76,12 @@ class PaintingEngine:
         plugins: PluginManager,
         residency: Residency,
         painter: Painter,
+        embeddings: EmbeddingDesk,
     ) -> None:
         self._config = config
         self._catalog = catalog
         self._networks = networks
+        self._embeddings = embeddings
         self._plugins = plugins
         self._residency = residency
         self._painter = painter
@@ -175,7 +180,8 @@ class PaintingEngine:
             finished = self._effects.finished(image, own)
             finished = self._painter.finish(finished, own, inputs, painted)
             execution = self._execution(file, checkpoint, finished, own, len(items))
-            update = {"retried": retried, **_others(models, own)}
+            hashes = models.glossary.hashes
+            update = {"retried": retried, "embedding_hashes": hashes, **_others(models, own)}
             execution = execution.model_copy(update=update)
             emit(self._artifact(item, own, finished, execution))
         return painted.stopped
@@ -195,7 +201,8 @@ class PaintingEngine:
         def adapters(prompt: str) -> Adapters:
             return self._networks.adapters(prompt, tell)
 
-        return Models(self._catalog, load, default, patches, adapters, stack)
+        glossary = Glossary(self._embeddings, tell)
+        return Models(self._catalog, load, default, patches, adapters, glossary, stack)
 
     def _execution(
         self,
@@ -300,10 +307,12 @@ def make_engine(config: EngineConfig) -> PaintingEngine:
         (config.models_dir, *config.more_models_dirs), config.bundled_models_dir, config.data_dir
     )
     networks = NetworkDesk(adapters)
-    residency = Residency(config.device, _wishes(config))
+    families = (*FAMILIES, *cast("Sequence[ModelFamily]", tuple(plugins.families)))
+    residency = Residency(config.device, _wishes(config), families)
     painter = Painter(
         lambda name: cast(Sampler, plugins.samplers.get(name)),
         lambda name: cast(Schedule, plugins.schedules.get(name)),
         lambda: residency.plan.tile_pixels,
     )
-    return PaintingEngine(config, catalog, networks, plugins, residency, painter)
+    embeddings = EmbeddingDesk(EmbeddingCatalog(catalog.shelf, catalog.hashes))
+    return PaintingEngine(config, catalog, networks, plugins, residency, painter, embeddings)

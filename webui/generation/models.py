@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 import torch
 
+from webui.contract.request import Reading
 from webui.errors import ModelMismatch
+from webui.generation.embeddings import Glossary, Spoken
 from webui.library.catalog import Catalog, ModelFile
 from webui.plugins.effects import Patch
 from webui.weights.adapters import Adapters
@@ -25,7 +27,8 @@ class Opened(NamedTuple):
 class Models:
     """Opens checkpoints, and lays the patches of a run on each; `stack` takes them off again.
 
-    The name "" stands for `default`. `adapters` gives the networks that a prompt asks for.
+    The name "" stands for `default`. `adapters` gives the networks that a prompt asks for,
+    `glossary` the embeddings that it names.
     """
 
     def __init__(
@@ -35,6 +38,7 @@ class Models:
         default: str,
         patches: Sequence[Patch],
         adapters: Callable[[str], Adapters],
+        glossary: Glossary,
         stack: ExitStack,
     ) -> None:
         self._catalog = catalog
@@ -42,6 +46,7 @@ class Models:
         self._default = default
         self._patches = tuple(patches)
         self._adapters = adapters
+        self.glossary = glossary
         self._stack = stack
         self._opened: dict[Path, Opened] = {}
         self._worn: Adapters | None = None
@@ -93,6 +98,12 @@ class Models:
         """What tells how text encoders read by now, as far as worn networks change that."""
         wishes = self._worn.wishes if self._worn is not None else ()
         return tuple(wish.reading for wish in wishes if wish.reading is not None)
+
+    def look(self, checkpoint: Checkpoint, texts: Sequence[str], reading: Reading) -> Spoken:
+        """The embeddings that `texts` name, with those that worn networks bring along."""
+        wishes = self._worn.wishes if self._worn is not None else ()
+        bundled = [file for wish in wishes for file in wish.adapter.bundled]
+        return self.glossary.look(checkpoint, texts, reading, bundled)
 
     def follow(self, name: str, before: Checkpoint) -> Checkpoint:
         """The checkpoint called `name`, fit to go on with the latents of another.

@@ -213,7 +213,8 @@ class Painter:
     def _words(
         self, run: Run, request: GenerationRequest, span: Span, size: tuple[int, int]
     ) -> Words:
-        return self._texts.words(run.checkpoint, request, span, size, run.models.reading)
+        models = run.models
+        return self._texts.words(run.checkpoint, request, span, size, models.reading, models.look)
 
     def _span(self, request: GenerationRequest, first_calls: int | None = None) -> Span:
         """The calls that prompts are spread over, as the older UI plans them."""

@@ -1,6 +1,6 @@
 """The prompts of a pass, encoded over its calls; what was read once is remembered."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,8 +10,9 @@ from torch import Tensor
 from webui.contract.request import Framing, GenerationRequest, Reading
 from webui.diffusion.conditioning import Padding, Timeline, pad_by_repeating, pad_with
 from webui.generation.caches import Recent
+from webui.generation.embeddings import SILENT, Spoken
 from webui.prompts.encoding import encode_prompt, encode_timeline
-from webui.prompts.syntax import Span
+from webui.prompts.syntax import Span, word
 from webui.weights.checkpoint import Checkpoint
 
 
@@ -22,6 +23,14 @@ class Words:
     cond: Timeline
     uncond: Timeline
     padding: Padding | None = None
+
+
+Look = Callable[[Checkpoint, Sequence[str], Reading], Spoken]
+
+
+def silent(_checkpoint: Checkpoint, _texts: Sequence[str], _reading: Reading) -> Spoken:
+    """No embeddings at all."""
+    return SILENT
 
 
 class Texts:
@@ -41,11 +50,12 @@ class Texts:
         span: Span,
         size: tuple[int, int],
         state: Hashable = None,
+        look: Look = silent,
     ) -> Words:
         """Both prompts of `request` over the calls of `span`, for a picture of `size` in pixels.
 
         `state` tells what the text encoders are changed by: the same prompt reads differently
-        under another one.
+        under another one. `look` finds the embeddings that texts name.
         """
         reading, clip_skip = request.reading, request.model.clip_skip
         encoders = request.model.text_encoders
@@ -53,11 +63,16 @@ class Texts:
         guidance = _guidance(checkpoint, request.sampling.distilled_cfg_scale)
 
         def timeline(text: str, negative: bool) -> Timeline:
+            spoken = look(checkpoint, texts_of(text, span, negative), reading)
             key = (
-                checkpoint.sha256, encoders, state, text, span, reading, clip_skip, negative
+                checkpoint.sha256, encoders, state, text, span, reading, clip_skip, negative,
+                spoken.identity,
             )  # fmt: skip
             told = self._timelines.get(
-                key, lambda: encode_timeline(checkpoint, text, span, reading, clip_skip, negative)
+                key,
+                lambda: encode_timeline(
+                    checkpoint, text, span, reading, clip_skip, negative, spoken.vectors
+                ),
             )
             ids = numbers(negative)
             return told.each(lambda one: replace(one, size_ids=ids, guidance=guidance))
@@ -67,6 +82,12 @@ class Texts:
             timeline(request.prompt.negative, True),
             _padding(checkpoint, reading, clip_skip),
         )
+
+
+def texts_of(prompt: str, span: Span, negative: bool) -> tuple[str, ...]:
+    """All that a prompt says over a pass, each text once."""
+    parts = word(prompt, span, negative).parts
+    return tuple(dict.fromkeys(text for part in parts for _, text in part.segments))
 
 
 def _guidance(checkpoint: Checkpoint, scale: float) -> Tensor | None:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -121,9 +122,10 @@ def encode_timeline(
     reading: Reading = USUAL,
     clip_skip: int = 1,
     negative: bool = False,
+    learned: Mapping[str, Mapping[str, Tensor]] = MappingProxyType({}),
 ) -> Timeline:
     """Encode a prompt over the calls of a pass; see `Encoder.timeline`."""
-    return Encoder(checkpoint, reading, clip_skip).timeline(prompt, span, negative)
+    return Encoder(checkpoint, reading, clip_skip, learned).timeline(prompt, span, negative)
 
 
 def encode_prompt(checkpoint: Checkpoint, text: str, clip_skip: int = 1) -> Conditioning:

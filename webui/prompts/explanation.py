@@ -1,6 +1,6 @@
 """How a prompt was read: chunks, tokens, weights, and what is said when."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Annotated, Literal
 
@@ -11,7 +11,8 @@ from webui.contract.request import GenerationRequest, Reading
 from webui.contract.vocabulary import SECOND_ORDER
 from webui.errors import TooLarge
 from webui.prompts.doubts import doubts
-from webui.prompts.layout import NO_TRIGGERS, Chunk, Layout
+from webui.prompts.layout import Chunk, Layout
+from webui.prompts.learned import NOTHING, Offer
 from webui.prompts.syntax import NetworkTag, Span, SpokenPart, word
 from webui.prompts.tokens import PromptTokenizer
 
@@ -51,11 +52,15 @@ class Asked(Frozen):
 
 
 class TokenView(Frozen):
-    """One token: its letters with a blank where a word ends, and its weight."""
+    """One token: its letters with a blank where a word ends, and its weight.
+
+    A vector of an embedding has that one's name for `text` and for `embedding`.
+    """
 
     id: int
     text: str
     weight: float
+    embedding: str = ""
 
 
 class ChunkView(Frozen):
@@ -152,13 +157,23 @@ def questions(request: GenerationRequest) -> Iterator[tuple[str, Asked]]:
             yield f"{HIRES} {title.lower()}", asked.model_copy(update={"prompt": apart})
 
 
-def explain(tokenizer: PromptTokenizer, asked: Asked) -> Explanation:
+Look = Callable[[Sequence[str]], Offer]
+"""From texts to the embeddings that they may name."""
+
+
+def no_embeddings(_texts: Sequence[str]) -> Offer:
+    """None at all."""
+    return NOTHING
+
+
+def explain(tokenizer: PromptTokenizer, asked: Asked, look: Look = no_embeddings) -> Explanation:
     """Read a prompt as painting does, and tell all of it.
 
     Raises TooLarge for what no prompt is.
     """
     passes = _read(asked)
-    desk = _Desk(tokenizer, asked.reading, passes)
+    desk = _Desk(tokenizer, asked.reading, passes, look)
+    notices = (*doubts(asked.prompt, asked.negative, passes, asked.spans(), desk.layouts),)
     parts, *hires = [
         tuple(desk.part(part, span.calls) for part in spoken)
         for spoken, span in zip(passes, asked.spans(), strict=True)
@@ -169,15 +184,17 @@ def explain(tokenizer: PromptTokenizer, asked: Asked) -> Explanation:
         parts=parts,
         hires=tuple(chain.from_iterable(hires)),
         networks=tuple(_network(tag) for tag in networks),
-        notices=tuple(doubts(asked.prompt, asked.negative, passes, asked.spans(), desk.layouts)),
+        notices=(*notices, *desk.told()),
         used=max(layout.used for layout in desk.layouts.values()),
         room=max(layout.room for layout in desk.layouts.values()),
     )
 
 
-def longest(tokenizer: PromptTokenizer, asked: Asked) -> tuple[int, int]:
+def longest(
+    tokenizer: PromptTokenizer, asked: Asked, look: Look = no_embeddings
+) -> tuple[int, int]:
     """Tokens and room of the longest text that a prompt says, for the counter."""
-    layouts = _Desk(tokenizer, asked.reading, _read(asked)).layouts.values()
+    layouts = _Desk(tokenizer, asked.reading, _read(asked), look).layouts.values()
     return max(one.used for one in layouts), max(one.room for one in layouts)
 
 
@@ -206,16 +223,26 @@ def _network(tag: NetworkTag) -> NetworkView:
 class _Desk:
     """Lays every text out once."""
 
-    def __init__(self, tokenizer: PromptTokenizer, reading: Reading, passes: Passes) -> None:
+    def __init__(
+        self, tokenizer: PromptTokenizer, reading: Reading, passes: Passes, look: Look
+    ) -> None:
         self._tokenizer = tokenizer
+        self._reading = reading
         texts = dict.fromkeys(
             text for parts in passes for part in parts for _, text in part.segments
         )
         if sum(map(len, texts)) > MOST_LETTERS:
             raise TooLarge("prompt.positive", "The prompt says too many things to show them all.")
+        self._offer = look(tuple(texts))
+        triggers = self._offer.triggers(tokenizer)
+        self._counts = {name: v.count for name, (_, v) in self._offer.fitting.items()}
         self.layouts: dict[str, Layout] = {
-            text: tokenizer.lay_out(text, reading, NO_TRIGGERS) for text in texts
+            text: tokenizer.lay_out(text, reading, triggers) for text in texts
         }
+
+    def told(self) -> list[str]:
+        """Sentences about embeddings that the texts name but that stay text."""
+        return self._offer.told(self._tokenizer, self.layouts, self._reading)
 
     def part(self, part: SpokenPart, calls: int) -> PartView:
         texts = dict.fromkeys(text for _, text in part.segments)
@@ -234,8 +261,15 @@ class _Desk:
     def _chunk(self, chunk: Chunk) -> ChunkView:
         own = slice(1, 1 + chunk.used)
         ids, weights = chunk.ids[own], chunk.weights[own]
-        told = zip(ids, self._tokenizer.spell(ids), weights, strict=True)
-        return ChunkView(tokens=tuple(TokenView(id=i, text=t, weight=w) for i, t, w in told))
+        spelled = self._tokenizer.spell(ids)
+        views = [
+            TokenView(id=i, text=t, weight=w) for i, t, w in zip(ids, spelled, weights, strict=True)
+        ]
+        for place, name in chunk.learned:
+            for at in range(place - 1, min(place - 1 + self._counts[name], len(views))):
+                said = {"text": f"{name} ", "embedding": name}
+                views[at] = views[at].model_copy(update=said)
+        return ChunkView(tokens=tuple(views))
 
 
 def _stretches(part: SpokenPart, calls: int, numbers: dict[str, int]) -> Iterable[StretchView]:

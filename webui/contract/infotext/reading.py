@@ -19,7 +19,13 @@ from webui.contract.fields import Leaf, nest, walk
 from webui.contract.infotext.dialects import is_ours, modernise
 from webui.contract.infotext.effects import read_effects
 from webui.contract.infotext.grammar import Infotext, parse
-from webui.contract.infotext.networks import HASHES, has_tags, named_here
+from webui.contract.infotext.networks import (
+    HASHES,
+    WORDS,
+    has_tags,
+    named_here,
+    words_here,
+)
 from webui.contract.infotext.programs import translate
 from webui.contract.infotext.values import ABSENT_MEANS, Unreadable, Words, from_text, shown
 from webui.contract.request import Blob, GenerationRequest, ScriptCall
@@ -37,6 +43,7 @@ _SILENT = frozenset({
     "Packed", "Prompt-1", "Prompt-2", "Negative prompt-1", "Negative prompt-2",
     "Refiner switch at", "Refiner switch by sampling steps", "Hires refiner",
 })  # fmt: skip
+PROMPTS = ("prompt.positive", "prompt.negative", "hires.prompt", "hires.negative_prompt")
 _HIRES_KEYS = ("Hires upscale", "Hires resize-1", "Hires upscaler")
 
 
@@ -101,6 +108,7 @@ class _Reader:
         self._take_checkpoint()
         self._take_vae()
         self._take_networks()
+        self._take_embeddings()
         effects = self._take_effects(ours)
         strength = self._place_strength(known)
         self._place_mask(known)
@@ -171,6 +179,16 @@ class _Reader:
                 if here is not None:  # without a list of files there is nothing to compare with
                     self.values[path], notices = named_here(self.values[path], hashes, here)
                     self.notices += [notice for notice in notices if notice not in self.notices]
+
+    def _take_embeddings(self) -> None:
+        """Prompts call embeddings by the names that their files have here."""
+        hashes, here = _whole(self.fields, WORDS), self.words.get("embeddings")
+        self.used.add(WORDS)
+        if hashes and here is not None:
+            paths = [path for path in PROMPTS if self.values.get(path)]
+            said, notices = words_here([self.values[path] for path in paths], hashes, here)
+            self.values.update(zip(paths, said, strict=True))
+            self.notices += notices
 
     def _take_effects(self, ours: bool) -> tuple[ScriptCall, ...]:
         kept = () if ours else self.base.effects

@@ -129,6 +129,8 @@ def _model_fields(request: GenerationRequest, execution: Execution) -> dict[str,
 def _machine_fields(execution: Execution) -> dict[str, str]:
     """What the machine decided or found where that changed pixels."""
     fields: dict[str, str] = {}
+    if execution.embedding_hashes:
+        fields["TI hashes"] = execution.embedding_hashes
     if execution.lora_hashes:
         fields["Lora hashes"] = execution.lora_hashes
     if execution.dtype != "float32":

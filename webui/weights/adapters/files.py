@@ -7,6 +7,7 @@ from pathlib import Path
 from safetensors import safe_open
 from torch import Tensor
 
+from webui.library.embeddings import BUNDLED, EmbeddingFile, bundled_files
 from webui.library.headers import read_header
 from webui.weights.adapters.formulas import Parts
 from webui.weights.adapters.keys import split_name
@@ -21,12 +22,14 @@ class Adapter:
         identity: tells it from every other, and from the same file with other contents.
         layers: the tensors for each layer, by the layer's flat name.
         strays: names of tensors that belong to no kind of change that is known.
+        bundled: words with vectors of their own that come along, which prompts may use.
     """
 
     name: str
     identity: Hashable
     layers: Mapping[str, Parts]
     strays: tuple[str, ...] = ()
+    bundled: tuple[EmbeddingFile, ...] = ()
 
     @property
     def size(self) -> int:
@@ -40,10 +43,10 @@ def read_adapter(path: Path, name: str, identity: Hashable) -> Adapter:
     layers: dict[str, dict[str, Tensor]] = {}
     strays: list[str] = []
     with safe_open(path, framework="pt", device="cpu") as file:
-        for key in names:
+        for key in (name for name in names if not name.startswith(BUNDLED)):
             place = split_name(key)
             if place is None or place[1] in layers.get(place[0], {}):
                 strays.append(key)
             else:
                 layers.setdefault(place[0], {})[place[1]] = file.get_tensor(key)
-    return Adapter(name, identity, layers, tuple(strays))
+    return Adapter(name, identity, layers, tuple(strays), bundled_files(path))
