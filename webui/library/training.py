@@ -9,7 +9,7 @@ from webui.contract.fields import Frozen
 from webui.library.headers import read_header
 
 KEY = "ss_tag_frequency"
-MOST = 40
+MOST = 24
 LONGEST = 100
 
 

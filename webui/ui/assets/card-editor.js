@@ -13,7 +13,7 @@
   function open(card, done) {
     const inputs = Object.fromEntries(FIELDS.map(([name, , kind]) => [name, input(kind, shown(card[name]))]));
     const rows = FIELDS.map(([name, label]) => pal.make("label", {}, pal.make("span", {}, label), inputs[name]));
-    const form = pal.make("form", { method: "dialog" }, portrait(card, renew), ...rows, training(card, inputs),
+    const form = pal.make("form", { method: "dialog" }, portrait(card, renew), rows[0], training(card, inputs), ...rows.slice(1),
       card.description ? pal.make("p", {}, card.description) : null,
       pal.make("div", { class: "pal-card-buttons" },
         pal.make("button", { type: "button", class: "pal-button", onclick: () => save(forget(card)) }, "Forget my changes"),

@@ -30,9 +30,9 @@
       parts.decks.append(pal.make("button", { type: "button", class: "pal-button", "data-deck": deck, onclick: () => choose(deck) }, label));
     }
     options(parts.sort, Object.entries(SORTS), asked.sort);
-    const bar = pal.make("div", { class: "pal-cards-bar" }, parts.search, parts.family, parts.folder, parts.sort, parts.starred,
-      pal.button("Look for new models", "refresh", renew, { iconOnly: true }), pal.button("Close the cards", "close", close, { iconOnly: true }));
-    const made = pal.make("section", { class: "pal-cards", "aria-label": "Models", onkeydown: onKey }, parts.decks, bar, parts.grid, pal.make("div", { class: "pal-cards-foot" }, parts.count, parts.more));
+    const bar = pal.make("div", { class: "pal-cards-bar" }, parts.search, parts.family, parts.folder, parts.sort, parts.starred);
+    const ends = pal.make("div", { class: "pal-cards-ends" }, pal.button("Look for new models", "refresh", renew, { iconOnly: true }), pal.button("Close the cards", "close", close, { iconOnly: true }));
+    const made = pal.make("section", { class: "pal-cards", "aria-label": "Models", onkeydown: onKey }, pal.make("div", { class: "pal-cards-head" }, parts.decks, ends), bar, parts.grid, pal.make("div", { class: "pal-cards-foot" }, parts.count, parts.more));
     return { made, ...parts };
   }
 
