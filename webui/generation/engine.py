@@ -42,8 +42,8 @@ from webui.plugins.manager import PluginManager, StartRecord
 from webui.weights.adapters import Adapters
 from webui.weights.attention import SLICED, Attention, attending, choose_attention
 from webui.weights.checkpoint import Checkpoint
-from webui.weights.memory import resolve_dtype, total_memory
 from webui.weights.families import FAMILIES, ModelFamily
+from webui.weights.memory import resolve_dtype, total_memory
 from webui.weights.patches import Tiling
 from webui.weights.placement import like_of
 from webui.weights.residency import Residency, Wishes

@@ -58,6 +58,20 @@ class PreprocessorEntry(Entry, Protocol):
         ...
 
 
+class FamilyEntry(Entry, Protocol):
+    """A kind of models; see `webui.weights.families.ModelFamily`."""
+
+    @property
+    def matches(self) -> Callable[..., bool]:
+        """`(header) -> whether a single file is of this kind`."""
+        ...
+
+    @property
+    def accepts(self) -> Callable[..., bool]:
+        """`(index, network, prediction) -> whether a folder is of this kind`."""
+        ...
+
+
 class EffectEntry(Entry, Protocol):
     """Something that takes part in every item that names it; see `webui.plugins.effects`."""
 

@@ -10,7 +10,13 @@ from typing import Any
 import pluggy
 
 from webui.contract.effects import EffectForm
-from webui.plugins.entries import EffectEntry, PreprocessorEntry, SamplerEntry, ScheduleEntry
+from webui.plugins.entries import (
+    EffectEntry,
+    FamilyEntry,
+    PreprocessorEntry,
+    SamplerEntry,
+    ScheduleEntry,
+)
 from webui.plugins.scripts import Script
 
 PROJECT = "palimpsest"
@@ -36,6 +42,14 @@ class EngineHooks:
     @hookspec
     def register_preprocessors(self) -> Iterable[PreprocessorEntry]:
         """Return preprocessors: a picture in, a control picture out."""
+        raise AssertionError("a specification is never called")
+
+    @hookspec
+    def register_families(self) -> Iterable[FamilyEntry]:
+        """Return kinds of models: `webui.weights.families.ModelFamily` values.
+
+        A file or folder that a built-in row takes never reaches them.
+        """
         raise AssertionError("a specification is never called")
 
     @hookspec

@@ -16,7 +16,13 @@ import pluggy
 from webui.contract.effects import EffectForm
 from webui.contract.events import PluginReport, Word
 from webui.errors import PluginError
-from webui.plugins.entries import EffectEntry, PreprocessorEntry, SamplerEntry, ScheduleEntry
+from webui.plugins.entries import (
+    EffectEntry,
+    FamilyEntry,
+    PreprocessorEntry,
+    SamplerEntry,
+    ScheduleEntry,
+)
 from webui.plugins.hookspecs import API_VERSION, PROJECT, EngineHooks, ServerHooks
 from webui.plugins.registries import Registry
 from webui.plugins.scripts import Script
@@ -36,6 +42,7 @@ class PluginManager:
         self.samplers = Registry[SamplerEntry]("sampler", "register_samplers")
         self.schedules = Registry[ScheduleEntry]("schedule", "register_schedules")
         self.preprocessors = Registry[PreprocessorEntry]("preprocessor", "register_preprocessors")
+        self.families = Registry[FamilyEntry]("model family", "register_families")
         self.effects = Registry[EffectEntry]("effect", "register_effects")
         self.scripts = Registry[Script[Any]]("script", "register_scripts")
         self.effect_forms = Registry[EffectForm]("effect", "register_effect_forms")
@@ -47,7 +54,7 @@ class PluginManager:
         """The registries that this wing's hooks fill."""
         if self.wing == "server":
             return (self.scripts, self.effect_forms)
-        return (self.samplers, self.schedules, self.preprocessors, self.effects)
+        return (self.samplers, self.schedules, self.preprocessors, self.families, self.effects)
 
     def add(self, name: str, plugin: object, version: str = "") -> None:
         """Register a ready plugin object and take over its entries.

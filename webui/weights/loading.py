@@ -3,7 +3,7 @@
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -21,6 +21,7 @@ from webui.weights.architecture import fitted_config, read_config
 from webui.weights.assembly import build, converted, placed
 from webui.weights.checkpoint import Checkpoint, ModuleNetwork, Vocabulary
 from webui.weights.families import (
+    FAMILIES,
     Defaults,
     LatentFormat,
     ModelFamily,
@@ -75,6 +76,7 @@ def load_checkpoint(
     title: str = "",
     sha256: str | None = None,
     about: Surroundings = NOTHING,
+    families: Sequence[ModelFamily] = FAMILIES,
 ) -> Checkpoint:
     """Load the model at `path`, a folder in diffusers layout or one .safetensors file.
 
@@ -88,9 +90,9 @@ def load_checkpoint(
     try:
         where = None if device is None else torch.device(device)
         if path.is_dir():
-            checkpoint = _load_folder(path, where, dtype)
+            checkpoint = _load_folder(path, where, dtype, families)
         else:
-            checkpoint = _load_file(path, where, dtype, about)
+            checkpoint = _load_file(path, where, dtype, about, families)
     except (OSError, SafetensorError) as error:
         raise StorageError(f"The model {title} could not be read.", str(error)) from error
     seconds = time.perf_counter() - started
@@ -101,13 +103,18 @@ def load_checkpoint(
 # ------------------------------------------------------------------------------- diffusers layout
 
 
-def _load_folder(folder: Path, device: torch.device | None, dtype: torch.dtype) -> Checkpoint:
+def _load_folder(
+    folder: Path,
+    device: torch.device | None,
+    dtype: torch.dtype,
+    families: Sequence[ModelFamily],
+) -> Checkpoint:
     index = read_json(folder / "model_index.json")
     network = "transformer" if "transformer" in index else "unet"
     scheduler = read_json(place_of(folder, "scheduler") / "scheduler_config.json")
     kind = prediction_kind(scheduler)
     config = read_json(place_of(folder, network) / "config.json")
-    family = _complete(identify_folder(index, config, kind, folder.name), index)
+    family = _complete(identify_folder(index, config, kind, folder.name, families), index)
 
     def part(part: Part) -> nn.Module:
         place = place_of(folder, part.folder)
@@ -147,11 +154,15 @@ def _native(checkpoint: Checkpoint) -> Defaults:
 
 
 def _load_file(
-    path: Path, device: torch.device | None, dtype: torch.dtype, about: Surroundings
+    path: Path,
+    device: torch.device | None,
+    dtype: torch.dtype,
+    about: Surroundings,
+    families: Sequence[ModelFamily],
 ) -> Checkpoint:
     file = open_tensors(path)
     header = file.header.marked({**told_header(path).metadata, NAME: path.stem})
-    family = identify(header, path.name)
+    family = identify(header, path.name, families)
     own = embedded_parts(header)
     family, held = gather_parts(family, file, look_beside(about.chosen), look_about(about.found))
     configs = [

@@ -2,7 +2,7 @@
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from webui.errors import NotFound, OutOfDeviceMemory
 from webui.library.companions import NOTHING, Surroundings
 from webui.weights.autoencoders import load_vae
 from webui.weights.checkpoint import Checkpoint
+from webui.weights.families import FAMILIES, ModelFamily
 from webui.weights.folders import base_of
 from webui.weights.loading import load_checkpoint
 from webui.weights.memory import (
@@ -99,9 +100,15 @@ class Residency:
     for parts that take turns.
     """
 
-    def __init__(self, device: str = "auto", wishes: Wishes | None = None) -> None:
+    def __init__(
+        self,
+        device: str = "auto",
+        wishes: Wishes | None = None,
+        families: Sequence[ModelFamily] = FAMILIES,
+    ) -> None:
         self.device = resolve_device(device)
         self.wishes = wishes or Wishes()
+        self._families = tuple(families)
         resolve_dtype(self.wishes.dtype, self.device)  # a wrong name is told at the start
         self.plan = self.own_plan
         self._berth = Berth()
@@ -221,7 +228,9 @@ class Residency:
                 dtype = resolve_dtype(self.wishes.dtype, self.device)
                 if file.path.is_file():
                     read_ahead(file.path)
-                loaded = load_checkpoint(file.path, None, dtype, file.title, file.sha256, about)
+                loaded = load_checkpoint(
+                    file.path, None, dtype, file.title, file.sha256, about, self._families
+                )
                 checkpoint = replace(loaded, quarters=self._quarters(loaded))
             self._settle(checkpoint)
             return checkpoint
