@@ -17,6 +17,7 @@ from webui.api.advice import advice_routes
 from webui.api.auth import Account, Login
 from webui.api.bench import bench_routes
 from webui.api.cards import card_routes
+from webui.api.downloads import download_routes
 from webui.api.estimates import estimate_routes
 from webui.api.faults import add_faults
 from webui.api.guard import Guard, make_rules
@@ -60,6 +61,8 @@ def make_api(parts: Parts, lifespan: Lifespan | None = None) -> FastAPI:
         app.include_router(advice_routes(parts.advice))
     if parts.bench is not None:
         app.include_router(bench_routes(parts.bench))
+    if parts.desk is not None:
+        app.include_router(download_routes(parts.desk))
     if parts.cards is not None:
         app.include_router(card_routes(parts.cards, lambda id: parts.jobs.artifact(id)[1]))
     app.include_router(manual_routes(app))

@@ -14,6 +14,7 @@ from webui.library.adapters import AdapterCatalog
 from webui.library.bench import Bench
 from webui.library.cards import CardBook
 from webui.library.catalog import Catalog
+from webui.library.download.desk import Desk
 from webui.plugins.scripts import Script
 from webui.prompts.explanation import Asked, Explanation
 from webui.prompts.styles import Style
@@ -60,6 +61,7 @@ class Parts:
     scripts: Callable[[], Sequence[Script[Any]]] = tuple
     effects: Callable[[], Sequence[EffectForm]] = tuple
     bench: Bench | None = None
+    desk: Desk | None = None
     cards: CardBook | None = None
     estimate: Callable[[GenerationRequest], Estimate] | None = None
     advice: Callable[[str], Advice] | None = None

@@ -18,11 +18,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 import webui
 from webui.api.application import make_api, protect
 from webui.api.parts import Parts
+from webui.app.downloads import open_desk
 from webui.app.house import House, build_house
 from webui.app.older import older_options, older_values
 from webui.images.metadata import read_infotext
 from webui.library.bench import Bench
 from webui.library.cards import CardBook
+from webui.library.download.desk import Desk
 from webui.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -50,8 +52,8 @@ def build_app(house: House, with_page: bool = True) -> ASGIApp:
 
     Its lifespan starts and closes the jobs, and builds the page in a thread meanwhile.
     """
-    late, bench = LatePage(), open_bench(house)
-    app = make_api(_parts(house, bench), _lifespan(house, bench, late, with_page))
+    late, bench, desk = LatePage(), open_bench(house), open_desk(house)
+    app = make_api(_parts(house, bench, desk), _lifespan(house, bench, desk, late, with_page))
     app.mount("/", late)
     return protect(app, house.settings.get())
 
@@ -81,7 +83,7 @@ def serve(settings: Settings, open_browser: bool = False) -> None:
     uvicorn.Server(config).run()
 
 
-def _parts(house: House, bench: Bench) -> Parts:
+def _parts(house: House, bench: Bench, desk: Desk) -> Parts:
     return Parts(
         jobs=house.jobs,
         blobs=house.blobs,
@@ -96,6 +98,7 @@ def _parts(house: House, bench: Bench) -> Parts:
         scripts=lambda: tuple(house.plugins.scripts),
         effects=house.effects,
         bench=bench,
+        desk=desk,
         estimate=house.estimate,
         advice=house.advice,
         older_options=older_options(house.settings.get().folders.a1111_home, house.words()),
@@ -104,7 +107,7 @@ def _parts(house: House, bench: Bench) -> Parts:
 
 
 def _lifespan(
-    house: House, bench: Bench, late: LatePage, with_page: bool
+    house: House, bench: Bench, desk: Desk, late: LatePage, with_page: bool
 ) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
     async def run(_app: FastAPI) -> AsyncIterator[None]:
@@ -118,6 +121,7 @@ def _lifespan(
             yield
         finally:
             await asyncio.to_thread(bench.close)
+            await asyncio.to_thread(desk.close)
             await asyncio.to_thread(house.jobs.close)
 
     return run
@@ -151,6 +155,7 @@ def _open_page(house: House, bench: Bench, late: LatePage, loop: asyncio.Abstrac
             explain=house.reader.explain_request,
             estimate=house.estimate,
             bench=bench,
+            downloads=True,
         )
     )
     mounted = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)

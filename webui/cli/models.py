@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from webui.cli import conversion, listing, merging
+from webui.cli import adding, conversion, listing, merging
 from webui.library.catalog import Catalog
 from webui.settings import Settings, add_flags, collect_flags, open_settings
 
@@ -27,6 +27,7 @@ def add_commands(commands: Any) -> None:
     conversion.add_action(actions, make_catalog)
     merging.add_action(actions, make_catalog)
     listing.add_actions(actions, make_catalog)
+    adding.add_action(actions)
 
 
 def run(parsed: argparse.Namespace) -> int:

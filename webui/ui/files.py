@@ -1,4 +1,4 @@
-"""The tabs that work on model files: the merger and the converter, where there is a bench."""
+"""The tabs that work on model files: downloads, the merger and the converter."""
 
 from typing import Any
 
@@ -6,16 +6,20 @@ import gradio as gr
 
 from webui.ui import merger
 from webui.ui.conversion import Conversion, bind_conversion
+from webui.ui.downloads import build_downloads
 from webui.ui.services import BenchDoor, Services
 
 NEED = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
 
 class FileTabs:
-    """Both tabs; they are built inside the page's tabs and bound once the bridge is there."""
+    """The tabs; they are built inside the page's tabs and bound once the bridge is there."""
 
     def __init__(self, services: Services, bench: BenchDoor) -> None:
         self._services, self._bench = services, bench
+        if services.downloads:
+            with gr.Tab("Download", id="download", elem_id="tab_download"):
+                build_downloads()
         with gr.Tab("Checkpoint merger", id="modelmerger", elem_id="tab_modelmerger"):
             self.fields, self.merge = merger.build_merger(services, bench)
         with gr.Tab("Convert", id="convert", elem_id="tab_convert") as self.tab:

@@ -135,7 +135,8 @@ class Services:
     opens with, by mode and path; `count_tokens` gives the tokens of a
     prompt and the room for them, `explain` tells how the prompts of a request are read; both are
     None where no tokenizer is at hand. `estimate` weighs a request. Without a
-    `bench` there are no tabs for model files.
+    `bench` there are no tabs for model files; `downloads`
+    says whether the API has what the tab for these needs.
     """
 
     jobs: JobDoor
@@ -151,3 +152,4 @@ class Services:
     explain: Callable[[GenerationRequest], Sequence[Titled]] | None = None
     estimate: Callable[[GenerationRequest], Estimate] | None = None
     bench: BenchDoor | None = None
+    downloads: bool = False

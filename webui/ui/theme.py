@@ -22,6 +22,7 @@ SHEETS = (
     "explain.css",
     "cards.css",
     "bench.css",
+    "download.css",
     "narrow.css",
 )
 SCRIPTS = (
@@ -40,6 +41,7 @@ SCRIPTS = (
     "card-editor.js",
     "cards.js",
     "bench.js",
+    "download.js",
     "keys.js",
     "page.js",
 )

@@ -22,6 +22,10 @@
     return ask(address, { method: "POST" });
   }
 
+  function body(method, told) {
+    return { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(told) };
+  }
+
   pal.transport = {
     progress: (id, since, preview) => ask(`internal/progress/${id}?since=${since}&preview=${preview}`),
     running: () => ask("internal/running"),
@@ -32,13 +36,20 @@
     keep: (file) => ask("api/v1/blobs", { method: "POST", body: file }),
     work: () => ask("api/v1/models/work"),
     stopWork: () => post("api/v1/models/work/stop"),
+    download: () => ask("api/v1/downloads/work"),
+    stopDownload: () => post("api/v1/downloads/work/stop"),
+    lookUp: (address) => ask("api/v1/downloads/offers", body("POST", { address })),
+    addModel: (offer, choice) => ask("api/v1/downloads", body("POST", { offer, choice })),
+    unfinished: () => ask("api/v1/downloads"),
+    resumeDownload: (id) => post(`api/v1/downloads/${encodeURIComponent(id)}/resume`),
+    forgetDownload: (id) => ask(`api/v1/downloads/${encodeURIComponent(id)}`, { method: "DELETE" }),
     cards: (asked) => ask(`api/v1/cards?${new URLSearchParams(asked)}`),
     cardPreview: (id, mark) => `api/v1/cards/${id}/preview${mark ? `?${mark}` : ""}`,
     cardTraining: (id) => ask(`api/v1/cards/${id}/training`),
     portrayCard: (id, artifact) => ask(`api/v1/cards/${id}/preview`, { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ artifact }) }),
     unportrayCard: (id) => ask(`api/v1/cards/${id}/preview`, { method: "DELETE" }),
     cardNotes: (id) => ask(`api/v1/cards/${id}/notes`),
-    writeCard: (id, notes) => ask(`api/v1/cards/${id}/notes`, { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify(notes) }),
+    writeCard: (id, notes) => ask(`api/v1/cards/${id}/notes`, body("PUT", notes)),
     renewModels: () => post("sdapi/v1/refresh-loras"),
     source: (sha256) => `api/v1/blobs/${sha256}`,
   };
