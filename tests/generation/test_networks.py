@@ -136,7 +136,7 @@ def test_what_cannot_be_applied_is_said_and_the_picture_is_made(studio: Studio) 
     assert notices(studio, "<lora:nobody:1><lora:nobody:1>") == ["Lora not found: nobody"]
     assert "changes nothing" in notices(studio, "<lora:alien:1>")[0]
     assert notices(studio, "<lora:broken:1>")[0].startswith("Lora left out: broken")
-    assert "not applied yet" in notices(studio, "<hypernet:x:1>")[0]
+    assert notices(studio, "<hypernet:x:1>") == ["Hypernetwork not found: x"]
     assert np.array_equal(painted(studio), painted(studio, "<lora:nobody:1>"))
 
 

@@ -13,11 +13,11 @@ from webui.api.sdapi_scripts import describe_script
 from webui.contract.events import Word
 from webui.errors import NotFound, Unavailable
 from webui.library.embeddings import EmbeddingCatalog
+from webui.library.hypernetworks import HypernetworkCatalog
 from webui.library.towers import clip_widths
 from webui.settings import Settings
 
 NOTHING_HERE: dict[str, Any] = {
-    "hypernetworks": [],
     "face-restorers": [],
     "realesrgan-models": [],
     "extensions": [],
@@ -31,6 +31,7 @@ def list_routes(parts: Parts) -> APIRouter:
     """GET routes under /sdapi/v1 that list things, and the refreshes."""
     router = APIRouter(prefix="/sdapi/v1", tags=["older surface"])
     embeddings = EmbeddingCatalog(parts.catalog.shelf, parts.catalog.hashes)
+    hypernetworks = HypernetworkCatalog(parts.catalog.shelf)
     answers: dict[str, Callable[[], Any]] = {
         "samplers": lambda: [_sampler(w) for w in parts.words()["samplers"]],
         "schedulers": lambda: [_scheduler(w) for w in parts.words()["schedules"]],
@@ -40,6 +41,9 @@ def list_routes(parts: Parts) -> APIRouter:
         "sd-vae": lambda: list_files(parts.catalog, ["vae"]),
         "sd-modules": lambda: list_files(parts.catalog, ["vae", "text_encoder"]),
         "loras": lambda: _loras(parts),
+        "hypernetworks": lambda: [
+            {"name": file.name, "path": str(file.path)} for file in hypernetworks.files()
+        ],
         "embeddings": lambda: _embeddings(parts, embeddings),
         "prompt-styles": lambda: _styles(parts),
         "cmd-flags": lambda: cmd_flags(parts.settings()),

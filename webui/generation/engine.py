@@ -35,6 +35,7 @@ from webui.images.storage import encode_image, media_type_of
 from webui.library.catalog import Catalog, ModelFile
 from webui.library.companions import surroundings
 from webui.library.embeddings import EmbeddingCatalog
+from webui.library.hypernetworks import HypernetworkCatalog
 from webui.library.opening import open_library
 from webui.library.vaes import chosen_vae, tiny_decoder
 from webui.plugins import hookimpl
@@ -306,7 +307,7 @@ def make_engine(config: EngineConfig) -> PaintingEngine:
     catalog, adapters = open_library(
         (config.models_dir, *config.more_models_dirs), config.bundled_models_dir, config.data_dir
     )
-    networks = NetworkDesk(adapters)
+    networks = NetworkDesk(adapters, HypernetworkCatalog(catalog.shelf))
     families = (*FAMILIES, *cast("Sequence[ModelFamily]", tuple(plugins.families)))
     residency = Residency(config.device, _wishes(config), families)
     painter = Painter(

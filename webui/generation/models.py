@@ -85,7 +85,7 @@ class Models:
     def wear(self, prompt: str) -> None:
         """Lay the networks that `prompt` asks for on every checkpoint, instead of those before."""
         adapters = self._adapters(prompt)
-        if self._worn is not None and adapters.wishes == self._worn.wishes:
+        if self._worn is not None and adapters.asked == self._worn.asked:
             return
         for _, own in self._wearing:
             own.close()

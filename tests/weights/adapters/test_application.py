@@ -196,7 +196,7 @@ def test_tensors_without_a_place_are_counted_and_named(
     flat = ATTENTION.replace(".", "_")
     tensors |= {
         "lora_unet_nowhere.alpha": torch.ones(1),
-        "bundle_emb.word.string_to_param.*": torch.ones(1, 4),
+        "word.string_to_param.*": torch.ones(1, 4),
         f"lora_unet_{flat}_to_k.lora_up.weight": torch.ones(1, 1),
         f"lora_unet_{flat}_to_k.lora_down.weight": torch.ones(1, 1),
         f"lora_unet_{flat}_to_v.lora_up.weight": torch.ones(1, 1),
@@ -252,3 +252,20 @@ def test_a_weight_that_two_layers_share_comes_back_too(tiny_folder: Path, tmp_pa
     with patched(checkpoint, [Adapters([Wish(adapter)], pytest.fail)]):
         torch.testing.assert_close(weight(checkpoint, f"{ATTENTION}.to_q").data, expected.data)
     assert fingerprint(checkpoint) == before
+
+
+def test_a_file_for_another_family_is_refused_as_a_whole(
+    from_folder: Checkpoint, tmp_path: Path
+) -> None:
+    adapter = mixed(from_folder, tmp_path)
+    before = fingerprint(from_folder)
+    for family, label in (("sdxl", "SDXL"), ("sd35_large", "Stable Diffusion 3.5 Large")):
+        said: list[str] = []
+        with patched(from_folder, [Adapters([Wish(replace(adapter, family=family))], said.append)]):
+            assert fingerprint(from_folder) == before
+        (sentence,) = said
+        assert sentence.startswith(f"style is made for {label}, but ")
+    for family in ("sd1", ""):
+        kin = Adapters([Wish(replace(adapter, family=family))], pytest.fail)
+        with patched(from_folder, [kin]):
+            assert fingerprint(from_folder) != before

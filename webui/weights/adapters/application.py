@@ -7,13 +7,16 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 from webui.weights.adapters.beside import is_mergeable
 from webui.weights.adapters.files import Adapter
 from webui.weights.adapters.formulas import Misfit, Parts
+from webui.weights.adapters.kinship import is_stranger, refusal
 from webui.weights.adapters.layers import Ledger, bias_changes, used_words, weight_changes
 from webui.weights.adapters.places import Place, find_places
 from webui.weights.checkpoint import Checkpoint
+from webui.weights.hypernetworks import Hypernetwork, attach, is_for
 
 EXAMPLES = 3
 
@@ -56,7 +59,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Adapters:
-    """A patch: adapters laid on a checkpoint one after the other.
+    """A patch: adapters laid on a checkpoint one after the other, then hypernetworks.
 
     The originals are kept aside as they are, so leaving copies nothing and loses no bit. `tell`
     brings a sentence to the user about tensors of a file that were not used.
@@ -64,24 +67,35 @@ class Adapters:
 
     wishes: Sequence[Wish]
     tell: Callable[[str], None]
+    hypernetworks: Sequence[tuple[Hypernetwork, float]] = ()
+
+    @property
+    def asked(self) -> Hashable:
+        """All that is wished for, to tell it from another patch."""
+        own = tuple((network.identity, strength) for network, strength in self.hypernetworks)
+        return tuple(self.wishes), own
 
     @contextmanager
     def apply(self, checkpoint: Checkpoint) -> Iterator[None]:
         """Change the layers of the network and the text encoders."""
-        ledger = Ledger()
+        ledger, handles = Ledger(), list[RemovableHandle]()
         try:
             if self.wishes:
                 checkpoint.rest()
                 with torch.inference_mode(False), torch.no_grad():
                     self._change(checkpoint, ledger)
+            handles += self._attach(checkpoint)
             yield
         finally:
+            for handle in handles:
+                handle.remove()
             checkpoint.rest()
             with torch.inference_mode(False):
                 ledger.undo()
 
     def _change(self, checkpoint: Checkpoint, ledger: Ledger) -> None:
-        accounts = [Account(wish, left=list(wish.adapter.strays)) for wish in self.wishes]
+        wishes = [wish for wish in self.wishes if self._is_kin(wish.adapter, checkpoint)]
+        accounts = [Account(wish, left=list(wish.adapter.strays)) for wish in wishes]
         found = _by_place(find_places(checkpoint), accounts)
         # Several places may share a weight; it is rounded once, after the last of them.
         awaited = Counter(one for place in found for one in _parameters(place))
@@ -96,6 +110,26 @@ class Adapters:
         for account in accounts:
             if account.left:
                 self.tell(_told(account, checkpoint.title))
+
+    def _attach(self, checkpoint: Checkpoint) -> list[RemovableHandle]:
+        """Put the hypernetworks before the attention layers, those that fit."""
+        network, handles = checkpoint.network.module, list[RemovableHandle]()
+        for one, strength in self.hypernetworks:
+            if is_for(one, network):
+                handles += attach(one, network, strength)
+            else:
+                self.tell(
+                    f"The hypernetwork {one.name} is made for models whose text encoder has "
+                    f"another width than that of {checkpoint.title}: it is left out."
+                )
+        return handles
+
+    def _is_kin(self, adapter: Adapter, checkpoint: Checkpoint) -> bool:
+        """Whether an adapter may be for the checkpoint; where it cannot be, that is said."""
+        family, stranger = checkpoint.family, is_stranger(adapter.family, checkpoint.family)
+        if stranger:
+            self.tell(refusal(adapter.name, adapter.family, family, checkpoint.title))
+        return not stranger
 
 
 Share = tuple[Account, str, Parts]

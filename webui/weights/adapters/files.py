@@ -22,6 +22,7 @@ class Adapter:
         identity: tells it from every other, and from the same file with other contents.
         layers: the tensors for each layer, by the layer's flat name.
         strays: names of tensors that belong to no kind of change that is known.
+        family: of the models that it is made for; "" where its header cannot tell.
         bundled: words with vectors of their own that come along, which prompts may use.
     """
 
@@ -30,6 +31,7 @@ class Adapter:
     layers: Mapping[str, Parts]
     strays: tuple[str, ...] = ()
     bundled: tuple[EmbeddingFile, ...] = ()
+    family: str = ""
 
     @property
     def size(self) -> int:
@@ -37,8 +39,8 @@ class Adapter:
         return sum(len(parts) for parts in self.layers.values()) + len(self.strays)
 
 
-def read_adapter(path: Path, name: str, identity: Hashable) -> Adapter:
-    """Read a safetensors file. Raises UnsupportedModel and StorageError."""
+def read_adapter(path: Path, name: str, identity: Hashable, family: str = "") -> Adapter:
+    """Read a safetensors file, made for `family`. Raises UnsupportedModel and StorageError."""
     names = list(read_header(path).tensors)
     layers: dict[str, dict[str, Tensor]] = {}
     strays: list[str] = []
@@ -49,4 +51,4 @@ def read_adapter(path: Path, name: str, identity: Hashable) -> Adapter:
                 strays.append(key)
             else:
                 layers.setdefault(place[0], {})[place[1]] = file.get_tensor(key)
-    return Adapter(name, identity, layers, tuple(strays), bundled_files(path))
+    return Adapter(name, identity, layers, tuple(strays), bundled_files(path), family)
