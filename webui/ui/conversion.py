@@ -35,7 +35,7 @@ class Conversion:
             self.ask = gr.Button(ASK, variant="primary", elem_id="convert_ask")
             self.refresh = gr.Button("Look again", elem_id="convert_refresh", scale=0)
         with gr.Row(visible=False, elem_id="convert_question") as self.question:
-            self.yes = gr.Button("Yes, convert them", variant="primary", elem_id="convert_yes")
+            self.yes = gr.Button("Yes, convert", variant="primary", elem_id="convert_yes")
             self.no = gr.Button("No", elem_id="convert_no")
         work_view("convert_work")
 
