@@ -12,7 +12,8 @@
     const place = element.querySelector("[data-download]");
     if (!place || place.firstChild) return;
     const input = pal.make("input", { type: "text", id: "download_address", inputmode: "url", autocomplete: "off", spellcheck: "false", maxlength: 4000, placeholder: "owner/model or https://…", "aria-describedby": "download_where" });
-    const look = pal.make("button", { type: "submit", class: "pal-button pal-download-look" }, "Look");
+    const look = pal.button("Look", "explain", lookUp, { hint: "Ask what there is" });
+    look.classList.add("pal-download-act");
     const form = pal.make("form", { class: "pal-download-form", onsubmit: lookUp }, pal.make("label", { for: "download_address" }, "Address"), pal.make("div", { class: "pal-download-row" }, input, look));
     parts = { input, look, note: pal.make("p", { class: "pal-download-note", role: "status" }), offer: pal.make("div", { class: "pal-download-offer", "aria-live": "polite" }), left: pal.make("div", { class: "pal-download-left" }) };
     const bar = pal.make("div", {}, pal.make("div", { class: "pal-work", "data-work": true, role: "status" }));
@@ -55,7 +56,7 @@
     const list = pal.make("dl", {}, ...facts.filter(([, text]) => text).flatMap(([name, text]) => [pal.make("dt", {}, name), pal.make("dd", {}, text)]));
     const choices = pal.make("fieldset", {}, pal.make("legend", {}, "Files"), ...found.choices.map(choice));
     const yes = pal.button("Yes, download it", "download", add);
-    yes.classList.add("pal-download-yes");
+    yes.classList.add("pal-download-act", "pal-download-yes");
     const answers = pal.make("div", { class: "pal-download-row" }, yes, pal.button("No", "close", () => show(null)));
     parts.offer.append(pal.make("h3", {}, found.title), list, ...found.notices.map((text) => pal.make("p", { class: "pal-download-notice" }, text)), choices, answers);
   }
