@@ -24,7 +24,7 @@ from transformers import (
 )
 
 from webui.errors import UnsupportedModel
-from webui.weights.families import Part
+from webui.weights.families import NETWORK, Part
 from webui.weights.towers import is_open_clip, transformers_tower
 from webui.weights.transformer_names import diffusers_flux, diffusers_sd3
 
@@ -134,8 +134,9 @@ def converted(part: Part, config: dict[str, Any], state: State) -> State:
     if any(name.startswith(DIFFUSERS_VAE) for name in state):
         return state
     convert = CONVERTERS[part.kind]
+    prefix = NETWORK if part.kind == "UNet2DConditionModel" else ""  # what the converter looks for
     try:
-        result: State = convert({part.prefix + name: t for name, t in state.items()}, config)
+        result: State = convert({prefix + name: t for name, t in state.items()}, config)
     except (KeyError, IndexError, ValueError) as error:
         raise UnsupportedModel(
             f"The file's {part.folder} is not built as its family's are.",

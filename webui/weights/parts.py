@@ -96,7 +96,7 @@ def _network(part: Part, header: Header) -> Part:
 def _own(part: Part, main: TensorFile) -> Held | None:
     if isinstance(part, TextEncoder):
         return Held(part, main) if main.header.has(part.prefix) else None
-    prefix = _vae_prefix(main.header)
+    prefix = _vae_prefix(main.header, part.prefix)
     # A file without any prefix is the network alone: its names are not the autoencoder's.
     return None if prefix is None else Held(replace(part, prefix=prefix), main)
 
@@ -118,8 +118,8 @@ def _serves(identity: Identity, part: Part, channels: int) -> bool:
     return part.tower in (identity.variant, *PLAIN.get(identity.variant, ()))
 
 
-def _vae_prefix(header: Header) -> str | None:
-    for prefix in VAE_PREFIXES:
+def _vae_prefix(header: Header, usual: str = "") -> str | None:
+    for prefix in (usual, *VAE_PREFIXES):
         if f"{prefix}decoder.conv_in.weight" in header.tensors:
             return prefix
     return None
