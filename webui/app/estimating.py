@@ -53,7 +53,8 @@ def judged(demand: Demand, machine: Machine, placement: str, name: str) -> Estim
     room = int(machine.memory * SPARE)
     alone = machine.device == "cpu" or not room
     fitting = [way for way, peak in demand.peak.items() if peak <= room] or ["group"]
-    way = "full" if alone else fitting[0] if placement not in demand.peak else placement
+    asked = "group" if placement == "sequential" else placement  # which needs no more than that
+    way = "full" if alone else asked if asked in demand.peak else fitting[0]
     peak = demand.peak[way]
     sentence = f"{name} needs about {peak / GB:.1f} GB for this{HOW[way]}"
     if room:
