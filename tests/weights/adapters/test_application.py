@@ -269,3 +269,25 @@ def test_a_file_for_another_family_is_refused_as_a_whole(
         kin = Adapters([Wish(replace(adapter, family=family))], pytest.fail)
         with patched(from_folder, [kin]):
             assert fingerprint(from_folder) != before
+
+
+@pytest.mark.parametrize("times", [8, pytest.param(100, marks=pytest.mark.soak)])
+def test_after_many_changes_every_bit_is_back(
+    from_folder: Checkpoint, tmp_path: Path, times: int
+) -> None:
+    adapters = [mixed(from_folder, tmp_path), read(tmp_path, lone_query(from_folder), "lone")]
+    before = fingerprint(from_folder)
+    first: dict[int, str] = {}
+    for turn in range(times):
+        strengths = ((0.5, 1.0), (-1.0, 0.3), (0.0, 2.0))[turn % 3]
+        wishes = [Wish(one, *strengths) for one in adapters[turn % 2 :]]
+        with patched(from_folder, [Adapters(wishes, pytest.fail)]):
+            worn = fingerprint(from_folder)
+        assert worn != before and worn == first.setdefault(turn % 6, worn)
+    assert fingerprint(from_folder) == before
+
+
+def lone_query(checkpoint: Checkpoint) -> dict[str, Tensor]:
+    up, down, _ = pair(checkpoint, f"{ATTENTION}.to_q", rank=3)
+    name = f"lora_unet_{ATTENTION.replace('.', '_')}_to_q"
+    return {f"{name}.lora_up.weight": up, f"{name}.lora_down.weight": down}

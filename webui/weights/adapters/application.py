@@ -9,7 +9,6 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from webui.weights.adapters.beside import is_mergeable
 from webui.weights.adapters.files import Adapter
 from webui.weights.adapters.formulas import Misfit, Parts
 from webui.weights.adapters.kinship import is_stranger, refusal
@@ -158,8 +157,7 @@ def _add(place: Place, share: Share, ledger: Ledger) -> None:
     account, path, parts = share
     strength, used = account.wish.strength(place), set[str]()
     try:
-        dense = all(is_mergeable(w, p.module) for w, p in place.weights)
-        weights = weight_changes(place, parts, account.wish.dyn, ledger, dense)
+        weights = weight_changes(place, parts, account.wish.dyn, ledger)
         biases = bias_changes(place, parts)
         used = used_words(parts, bool(weights), bool(biases))
         if strength:

@@ -37,11 +37,10 @@ class Ledger:
     def add(self, piece: Piece, word: str, change: Change, strength: float) -> None:
         """Add `strength` times `change` to the weight or bias of `piece`."""
         parameter = getattr(piece.module, word)
-        if isinstance(change, Tensor) and is_mergeable(parameter, piece.module):
+        if is_mergeable(parameter, piece.module):
             if parameter not in self._sums:
                 self._sums[parameter] = parameter.detach().to(torch.float32, copy=True)
-            rows = piece.of(self._sums[parameter])
-            rows.add_(change.reshape(rows.shape), alpha=strength)
+            _sum_up(piece.of(self._sums[parameter]), change, strength)
             return
         beside = self._beside.setdefault(piece.module, Beside(piece.module))
         whole = _widened(piece, parameter, change)
@@ -71,17 +70,29 @@ class Ledger:
             parameter.data = original.to(parameter.device)
 
 
+def _sum_up(rows: Tensor, change: Change, strength: float) -> None:
+    """Add a change to rows of a sum; a product goes straight in where they lie in order."""
+    if isinstance(change, Tensor):
+        rows.add_(change.reshape(rows.shape), alpha=strength)
+        return
+    up, down = change.up.to(rows), change.down.flatten(1).to(rows)
+    if rows.is_contiguous():
+        rows.view(len(rows), -1).addmm_(up, down, alpha=strength)
+    else:
+        rows.add_((up @ down).reshape(rows.shape), alpha=strength)
+
+
 def weight_changes(
-    place: Place, parts: Parts, dyn: int | None, ledger: Ledger, dense: bool
+    place: Place, parts: Parts, dyn: int | None, ledger: Ledger
 ) -> list[tuple[Piece, Change]]:
     """The differences of the weights of all pieces at strength 1; nothing where parts have none.
 
-    Not `dense`, plain LoRAs stay products. Raises Misfit.
+    Those of plain LoRAs are products, and nobody looks at the weight for them. Raises Misfit.
     """
     formula, weights = find_formula(parts), place.weights
     if formula is None or not weights:
         return []
-    pair = None if dense else low_rank_pair(parts, dyn)
+    pair = low_rank_pair(parts, dyn)
     if pair is not None:
         return _shared_out(place, pair)
     present = [piece.of(ledger.present(weight)) for weight, piece in weights]
