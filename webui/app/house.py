@@ -281,6 +281,8 @@ def engine_config(settings: Settings) -> EngineConfig:
         format=saving.format,
         quality=saving.quality,
         infotext=saving.enable_infotext,
+        hub=settings.downloads.hub if settings.downloads.small_files else "",
+        private_hosts=settings.downloads.private_hosts,
     )
 
 

@@ -27,7 +27,8 @@ class EngineConfig:
     """Everything that an engine is built from; it crosses the process boundary once, at start.
 
     `engine` names the function that builds it, as `package.module:function`; `more_models_dirs`
-    are read after `models_dir`.
+    are read after `models_dir`; `hub` is where small files that a model needs are fetched from,
+    "" for nowhere, and `private_hosts` need not be public.
     """
 
     models_dir: Path
@@ -53,6 +54,8 @@ class EngineConfig:
     format: str = "png"
     quality: int = 90
     infotext: bool = True
+    hub: str = ""
+    private_hosts: tuple[str, ...] = ()
     engine: str = "webui.generation.entry:make_engine"
 
 

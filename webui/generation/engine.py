@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -34,6 +35,7 @@ from webui.generation.watching import Watch
 from webui.images.storage import encode_image, media_type_of
 from webui.library.catalog import Catalog, ModelFile
 from webui.library.companions import surroundings
+from webui.library.download.small import tokenizer_source
 from webui.library.embeddings import EmbeddingCatalog
 from webui.library.hypernetworks import HypernetworkCatalog
 from webui.library.opening import open_library
@@ -197,6 +199,7 @@ class PaintingEngine:
         def load(file: ModelFile) -> Checkpoint:
             vae = chosen_vae(self._catalog, request.model.vae, file)
             about = surroundings(self._catalog, file, request.model.text_encoders)
+            about = replace(about, fetch=tokenizer_source(self._config))
             return self._residency.checkpoint(file, None if vae is None else vae.path, about)
 
         def adapters(prompt: str) -> Adapters:

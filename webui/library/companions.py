@@ -1,7 +1,7 @@
 """What completes a model that is published in pieces: VAE, text encoders, a tokenizer."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from webui.contract.vocabulary import nearest
@@ -27,11 +27,13 @@ class Surroundings:
         chosen: text encoders that replace the model's own.
         found: files that may fill gaps, the likeliest first.
         folders: where T5's tokenizer may lie.
+        fetch: brings the tokenizer where none lies there, and returns its file; None for nobody.
     """
 
     chosen: tuple[Path, ...] = ()
     found: tuple[Path, ...] = ()
     folders: tuple[Path, ...] = ()
+    fetch: Callable[[], Path] | None = field(default=None, compare=False)
 
 
 NOTHING = Surroundings()

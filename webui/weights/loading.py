@@ -173,7 +173,8 @@ def _load_file(
     ]
     folders = (*dict.fromkeys(one.file.path.parent for one in held), *about.folders)
     vocabularies = [
-        words_of_file(e, c, own, folders) for e, c in zip(family.encoders, configs[2:], strict=True)
+        words_of_file(encoder, config, own, folders, about.fetch)
+        for encoder, config in zip(family.encoders, configs[2:], strict=True)
     ]
     _report_unused(header, [one.part for one in held if one.file is file], path.name)
     modules = [

@@ -1,10 +1,10 @@
 """The vocabularies of a model's text encoders: its own, or the published ones."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from webui.errors import UnsupportedModel
+from webui.errors import Unavailable, UnsupportedModel
 from webui.library.embedded import Parts
 from webui.library.t5_vocabulary import find_t5_tokenizer, read_t5_vocabulary
 from webui.library.vocabularies import parse_vocabulary, read_clip_vocabulary, read_vocabulary
@@ -20,14 +20,19 @@ def words_of_folder(encoder: TextEncoder, folder: Path) -> Vocabulary:
 
 
 def words_of_file(
-    encoder: TextEncoder, config: Mapping[str, Any], own: Parts | None, folders: Iterable[Path]
+    encoder: TextEncoder,
+    config: Mapping[str, Any],
+    own: Parts | None,
+    folders: Iterable[Path],
+    fetch: Callable[[], Path] | None = None,
 ) -> Vocabulary:
     """The file's own vocabulary, or the one that all others of its families are made for.
 
-    T5's is looked for in `folders`. Raises UnsupportedModel, Unavailable.
+    T5's is looked for in `folders`; where it is not, `fetch` may bring it. Raises
+    UnsupportedModel, Unavailable.
     """
     if encoder.kind == T5:
-        return read_t5_vocabulary(find_t5_tokenizer(folders))
+        return read_t5_vocabulary(_t5_tokenizer(folders, fetch))
     if own is not None and encoder.tokenizer in own:
         return parse_vocabulary(own[encoder.tokenizer], encoder.tokenizer)
     vocabulary = read_clip_vocabulary(encoder.pad)
@@ -37,3 +42,12 @@ def words_of_file(
             f"CLIP's vocabulary has {len(vocabulary)}."
         )
     return vocabulary
+
+
+def _t5_tokenizer(folders: Iterable[Path], fetch: Callable[[], Path] | None) -> Path:
+    try:
+        return find_t5_tokenizer(folders)
+    except Unavailable:
+        if fetch is None:
+            raise
+        return fetch()

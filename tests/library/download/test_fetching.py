@@ -69,6 +69,24 @@ def test_a_line_that_is_cut_again_and_again_ends_in_a_sentence_and_the_part_stay
     assert site.ranges()[-1] == "bytes=100000-"
 
 
+def test_a_network_that_is_gone_for_a_while_is_waited_for(site: Site, part: Path) -> None:
+    asked: list[str] = []
+
+    def look(host: str, port: int) -> list[str]:
+        asked.append(host)
+        if 2 <= len(asked) <= 4:
+            raise OSError("the network is down")
+        return ["127.0.0.1"]
+
+    site.answers["/file"] = whole(BODY, cuts=[1000])
+    sites = Sites(private_hosts=("models.test",), data_dir=part.parent)
+    wanted = Wanted(url=f"http://models.test:{site.port}/file", name=NAME, size=len(BODY))
+    with Client(sites, look) as client:
+        fetch_file(client, wanted, part, pause=0)
+    assert part.read_bytes() == BODY
+    assert len(asked) == 5
+
+
 def test_another_version_is_fetched_from_its_beginning(site: Site, part: Path) -> None:
     site.answers["/file"] = whole(b"old" * 100_000, etag='"old"', cuts=[1000, *[0] * 20])
     with pytest.raises(Unavailable):

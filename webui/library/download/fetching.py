@@ -11,13 +11,14 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import httpx
 
-from webui.errors import StorageError, UnsupportedModel, WebuiError
+from webui.errors import StorageError, Unavailable, UnsupportedModel, WebuiError
 from webui.library.download.client import Client, host_of, unreachable
 from webui.library.download.orders import Wanted
 from webui.library.tensorfile import sync_file
@@ -111,7 +112,7 @@ def _fetch_some(client: Client, wanted: Wanted, part: Path, progress: Progress) 
     headers = {"Range": f"bytes={have}-"} if have else {}
     if have and mark:
         headers["If-Range"] = mark
-    with client.open(wanted.url, headers) as response:
+    with _opened(client, wanted, headers, have) as response:
         if response.status_code == 416:
             _settle_416(response, part, have)
             return
@@ -128,6 +129,21 @@ def _fetch_some(client: Client, wanted: Wanted, part: Path, progress: Progress) 
             forget_part(part)
         _write_state(part, _strong_etag(response) or (mark if goes_on else ""), total)
         _receive(response, wanted, part, start, total, progress)
+
+
+@contextmanager
+def _opened(
+    client: Client, wanted: Wanted, headers: Mapping[str, str], have: int
+) -> Generator[httpx.Response, None, None]:
+    """The answer; a line that is dead in the middle of a file may come to life again."""
+    with ExitStack() as stack:
+        try:
+            response = stack.enter_context(client.open(wanted.url, headers))
+        except Unavailable as error:
+            if have:
+                raise Cut(error) from None
+            raise
+        yield response
 
 
 def _receive(
