@@ -82,7 +82,8 @@ def main() -> None:
 
 def _network(kind: str) -> nn.Module:
     with torch.device("meta"):
-        network = UNet2DConditionModel(**KINDS[kind]).to(torch.bfloat16)
+        network: Any = UNet2DConditionModel(**KINDS[kind])
+        network = nn.Module.to(network, torch.bfloat16)
     network = network.to_empty(device="cpu").requires_grad_(False)
     for parameter in network.parameters():
         parameter.data.fill_(0.01)
