@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from safetensors.torch import save
 
 from tests.library.download.serving import Answer, Site, as_json, serve, whole
@@ -86,6 +87,18 @@ def test_nothing_is_overwritten_and_the_same_file_is_not_fetched_twice(
     (models / "Lora" / "style.safetensors").write_bytes(LORA)
     with pytest.raises(Conflict, match="already"):
         brought(site, models, order_of(site, "style.safetensors", kind="lora"))
+
+
+def test_one_order_is_fetched_by_one_process_at_a_time(site: Site, models: Path) -> None:
+    place = accept(order_of(site, "style.safetensors"), models)
+    with (
+        FileLock(place.with_name(f"{place.name}.lock")),
+        pytest.raises(Conflict, match="another process"),
+    ):
+        bring(place, models, Sites(private_hosts=(site.host,)))
+    assert site.asked == []
+    bring(place, models, Sites(private_hosts=(site.host,)))
+    assert lying(models) == {"Lora/style.safetensors"}
 
 
 def test_what_the_site_tells_stands_on_the_card(site: Site, models: Path, tmp_path: Path) -> None:

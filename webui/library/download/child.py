@@ -5,14 +5,18 @@ below the models folder, and `kind`, `family` and `pickled`.
 """
 
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
 
-from webui.errors import StorageError, UnsupportedModel, WebuiError
+from webui.errors import Conflict, StorageError, UnsupportedModel, WebuiError
 from webui.library.download.client import Client, Sites
 from webui.library.download.fetching import PAUSE, fetch_file, forget_part, size_of
-from webui.library.download.filing import Filed, file_model
+from webui.library.download.filing import Filed, check_absent, file_model
+from webui.library.download.orders import Order
 from webui.library.download.parts import DONE, finished_of, forget, part_of, read_order
 from webui.library.errands import Meter, complain, tell
 
@@ -41,9 +45,45 @@ def main(arguments: list[str]) -> int:
 def bring(place: Path, models_dir: Path, sites: Sites, pause: float = PAUSE) -> Filed:
     """Fetch what the order in `place` asks for; `place` is gone afterwards, if all went well.
 
-    What turns out to be no model is removed too.
+    So it is where the same file is there already, or what came is no model. Raises Conflict where
+    another process fetches it.
     """
+    lock = FileLock(place.with_name(f"{place.name}.lock"))
+    try:
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise Conflict("It is being downloaded already, by another process.") from error
+    try:
+        return _bring(place, models_dir, sites, pause)
+    finally:
+        lock.release()
+        with suppress(OSError):
+            Path(lock.lock_file).unlink(missing_ok=True)
+
+
+def _bring(place: Path, models_dir: Path, sites: Sites, pause: float) -> Filed:
     order = read_order(place)
+    with _useless(place):
+        check_absent(order, models_dir)
+    _fetch(order, place, sites, pause)
+    with _useless(place):
+        filed = file_model(order, place / DONE / order.name, models_dir)
+    forget(place)
+    return filed
+
+
+@contextmanager
+def _useless(place: Path) -> Generator[None, None, None]:
+    """What goes wrong inside cannot go better another time: the order is forgotten."""
+    try:
+        yield
+    except (UnsupportedModel, Conflict):
+        forget(place)
+        raise
+
+
+def _fetch(order: Order, place: Path, sites: Sites, pause: float) -> None:
+    """Every file of the order, those that are here already left out."""
     count = Count(Meter(max(order.size, 1)))
     with Client(sites) as client:
         for index, wanted in enumerate(order.files):
@@ -54,13 +94,6 @@ def bring(place: Path, models_dir: Path, sites: Sites, pause: float = PAUSE) -> 
                 part.replace(target)
                 forget_part(part)
             count.end(size_of(target))
-    try:
-        filed = file_model(order, place / DONE / order.name, models_dir)
-    except UnsupportedModel:
-        forget(place)
-        raise
-    forget(place)
-    return filed
 
 
 class Count:

@@ -78,8 +78,7 @@ def check_hash(wanted: Wanted, part: Path) -> None:
     """Compare the whole file with what is published; a wrong one is removed."""
     if not wanted.sha256:
         return
-    with part.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    found = hash_of(part)
     if found != wanted.sha256:
         forget_part(part)
         raise UnsupportedModel(
@@ -87,6 +86,12 @@ def check_hash(wanted: Wanted, part: Path) -> None:
             "It was removed; try again, or ask its publisher.",
             f"{found} instead of {wanted.sha256}",
         )
+
+
+def hash_of(path: Path) -> str:
+    """The SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def size_of(part: Path) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 import orjson
 
 from webui.errors import Conflict, UnsupportedModel
+from webui.library.download.fetching import SLACK, hash_of
 from webui.library.download.orders import SIDECAR, Order, is_pickled
 from webui.library.folders import folder_for
 from webui.library.headers import read_header
@@ -40,6 +41,17 @@ def file_model(order: Order, draft: Path, models_dir: Path) -> Filed:
     path = _settle_free(draft, folder_for(models_dir, kind))
     _write_told(order, path)
     return Filed(path, identity, pickled)
+
+
+def check_absent(order: Order, models_dir: Path) -> None:
+    """Raise Conflict where the very file that is asked for lies in its folder already."""
+    wanted = order.files[0]
+    target = folder_for(models_dir, order.kind) / order.name
+    if order.folder or not wanted.sha256 or not target.is_file():
+        return
+    # Many models of one name have one size, so that only the checksum tells.
+    if abs(target.stat().st_size - wanted.size) <= SLACK and hash_of(target) == wanted.sha256:
+        raise Conflict(f"{order.name} is in {target.parent.name} already.")
 
 
 def look_at(draft: Path) -> tuple[Identity, bool]:

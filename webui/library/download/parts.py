@@ -76,16 +76,24 @@ def unfinished(models_dir: Path) -> tuple[Unfinished, ...]:
         except StorageError as error:
             log.warning("%s (%s)", error.sentence, error.detail)
             continue
-        done = sum(
-            size_of(part_of(path.parent, n)) + size_of(finished_of(path.parent, order, n))
-            for n in range(len(order.files))
-        )
         found.append(
             Unfinished(
-                id=path.parent.name, name=order.name, title=order.title, size=order.size, done=done
+                id=path.parent.name,
+                name=order.name,
+                title=order.title,
+                size=order.size,
+                done=arrived(path.parent, order),
             )
         )
     return tuple(sorted(found, key=lambda each: each.name.casefold()))
+
+
+def arrived(place: Path, order: Order) -> int:
+    """How many bytes of an order are here."""
+    return sum(
+        size_of(part_of(place, n)) + size_of(finished_of(place, order, n))
+        for n in range(len(order.files))
+    )
 
 
 def place_of(models_dir: Path, id: str) -> Path:

@@ -39,10 +39,10 @@ def look_up(address: str, sites: Sites, models_dir: Path) -> Find:
 def accept(order: Order, models_dir: Path) -> Path:
     """Keep `order` on disk, to be fetched; returns its folder.
 
-    Raises Conflict where the same file lies there already, StorageError where it does not fit.
+    Raises Conflict where the same folder is there already, StorageError where it does not fit.
     """
     target = folder_for(models_dir, order.kind) / order.name
-    if _is_there(target, order):
+    if order.folder and target.is_dir():
         raise Conflict(f"{order.name} is in {target.parent.name} already.")
     lacking = order.size + ROOM - free_space(models_dir)
     place = keep_order(models_dir, order)
@@ -80,12 +80,3 @@ def fetch(
     kind = "model in a folder" if order.folder else str(said["kind"]).replace("_", " ")
     what = " ".join(word for word in (kind, str(said["family"])) if word)
     return f"{said['path']} is here ({what})."
-
-
-def _is_there(target: Path, order: Order) -> bool:
-    if order.folder:
-        return target.is_dir()
-    try:
-        return target.stat().st_size == order.size
-    except OSError:
-        return False
