@@ -15,13 +15,14 @@ from webui.ui.page import build_page
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> gr.Blocks:
     services, _ = make_services(tmp_path_factory.mktemp("house"))
-    return inside_a_loop(lambda: build_page(replace(services, bench=NotedBench())))
+    return inside_a_loop(lambda: build_page(replace(services, bench=NotedBench(), downloads=True)))
 
 
-def test_both_tabs_are_there_with_the_older_ids(page: gr.Blocks) -> None:
+def test_the_tabs_are_there_with_the_older_ids(page: gr.Blocks) -> None:
     config = page.get_config_file()
     ids = {c["props"].get("elem_id") for c in config["components"]}
     assert {"tab_modelmerger", "tab_convert", *merger.ELEMENTS.values()} <= ids
+    assert {"tab_download", "download_models"} <= ids
     assert {"modelmerger_merge", "convert_files", "convert_yes"} <= ids
 
 
