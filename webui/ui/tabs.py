@@ -106,10 +106,10 @@ def bind_outlook(
     def weigh(*given: Any) -> Outlook:
         return outlook(services, form.mode, form.values(given))
 
-    for name in WATCHED:
-        if name in form.components:
-            change: Any = getattr(form.components[name], "change")  # noqa: B009
-            change(weigh, form.inputs, tab.outlook, trigger_mode="always_last", **NEED)
+    watched: list[Any] = [form.components[name] for name in WATCHED if name in form.components]
+    # One listener for all, so that a restored form is weighed once or twice, and not by each field.
+    changes = [box.change for box in watched]
+    gr.on(changes, weigh, form.inputs, tab.outlook, trigger_mode="always_last", **NEED)
     for source in (page.load, getattr(bridge, f"outlook_{form.mode}")):
         source(weigh, form.inputs, tab.outlook, **NEED)
 
