@@ -1,7 +1,8 @@
 """What lies beside a model and speaks of it: descriptions, words, weights, a preview picture.
 
 Files of the older UI (`.json`, `.txt`, `.description.txt`) and of its helpers (`.civitai.info`) are
-read and never changed; a download brings a new one along. What is damaged or too long counts as not there.
+read and never changed; a download brings a new one along. What is damaged or too long counts as
+not there.
 """
 
 import json
