@@ -122,7 +122,12 @@ class Sources:
         """The source as clean latents (1, C, h, w)."""
         source = request.source
         assert source is not None
-        key = (checkpoint.sha256, request.model.vae, request.canvas.tiling, *self._key(request, source, inputs))
+        key = (
+            checkpoint.sha256,
+            request.model.vae,
+            request.canvas.tiling,
+            *self._key(request, source, inputs),
+        )
         return self._latents.get(key, lambda: self._encode(checkpoint, request, source, inputs))
 
     def _key(
