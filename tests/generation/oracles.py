@@ -13,10 +13,12 @@ from webui.contract.request import GenerationRequest, ImageRef
 from webui.diffusion.samplers import Sampler, builtin_samplers
 from webui.diffusion.schedules import Schedule, builtin_schedules
 from webui.generation.effects import Layers
+from webui.generation.embeddings import EmbeddingDesk, Glossary
 from webui.generation.models import Models
 from webui.generation.painting import Painter
 from webui.generation.watching import Watch
 from webui.library.catalog import Catalog
+from webui.library.embeddings import EmbeddingCatalog
 from webui.library.hashes import HashCache
 from webui.library.vocabularies import BpeVocabulary
 from webui.weights.adapters import Adapters
@@ -69,6 +71,7 @@ class Studio:
                 name,
                 (),
                 lambda _prompt: Adapters((), print),
+                Glossary(EmbeddingDesk(EmbeddingCatalog(catalog.shelf, catalog.hashes)), print),
                 stack,
             )
             watch = Watch([0], lambda _event: None, lambda: None, 0, 64)
