@@ -5,7 +5,6 @@ import os
 import sys
 from typing import Any
 
-from webui.app.downloads import sites_of
 from webui.cli.progress import agreed, showing
 from webui.errors import Conflict, InvalidRequest
 from webui.library.download.orders import Choice, Find, Offer
@@ -37,6 +36,8 @@ def add_action(actions: Any) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Download after a yes; what was made of it goes to standard output."""
+    from webui.app.downloads import sites_of  # noqa: PLC0415 - it brings the whole server wing along
+
     settings = open_settings(collect_flags(parsed), os.environ)
     models_dir, sites = settings.folders.models_dir, sites_of(settings)
     if not parsed.address:
